@@ -1,0 +1,45 @@
+# make demo and make test work on a machine that has only Python (>= 3.11, with venv) and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MODEL ?= llava-small
+export TOKENIZERS_PARALLELISM := false
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: help install demo test check figures constraints clean
+
+help:
+	@echo "make demo         run the main job on a shipped organism, write tables and figures to figures/"
+	@echo "make test         linters, types, layer contracts, then the whole test suite"
+	@echo "make install      only create $(VENV) and install"
+	@echo "make constraints  rewrite constraints.txt from the current $(VENV)"
+	@echo "make clean        remove what is made (not the environment)"
+
+install: $(VENV)/installed
+
+# torch comes first and alone: with the exact version already there, nothing else asks for another build of it.
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'scr_lens needs Python 3.11 or newer')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[notebooks,dev]"
+	touch $@
+
+demo: install
+	$(BIN)/scr-lens demo --model $(MODEL) --out figures
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/python -m pytest
+
+constraints:
+	(echo "# Exact versions that make demo and make test install; made by 'make constraints' from a working environment."; \
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//') > constraints.new && mv constraints.new constraints.txt
+
+clean:
+	rm -rf build dist runs figures/demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
