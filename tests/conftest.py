@@ -1,0 +1,56 @@
+"""Fixtures shared by all tests."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import SIZES, Twins, build_twins, ragged_samples
+
+from scr_lens.config import ScrConfig
+from scr_lens.trace import Batch, Lens, diagnose
+from scr_lens.trace.synthetic import build_llava
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", params=[4, 2], ids=["all-heads", "grouped-heads"])
+def twins(request: pytest.FixtureRequest) -> Twins:
+    """A tiny lens and its plain eager twin, with and without grouped-query attention."""
+    return build_twins(dataclasses.replace(SIZES, n_kv_heads=request.param))
+
+
+@pytest.fixture(scope="session")
+def lens() -> Lens:
+    """A tiny lens."""
+    return build_twins().lens
+
+
+@pytest.fixture(scope="session")
+def batch(lens: Lens) -> Batch:
+    """Three samples with questions of different length."""
+    return lens.prepare(ragged_samples())
+
+
+@pytest.fixture(scope="session")
+def attention(lens: Lens, batch: Batch) -> tuple[torch.Tensor, ...]:
+    """Diagnostic maps of `batch`."""
+    return diagnose(lens, batch)
+
+
+@pytest.fixture
+def scr_config() -> ScrConfig:
+    """Settings that act on the first three blocks with a strength that shows."""
+    return ScrConfig(lambda_=1.5, n_sources=3)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A tiny checkpoint folder as `save_pretrained` writes it."""
+    model, processor = build_llava(SIZES)
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    return tmp_path

@@ -1,0 +1,102 @@
+"""Tiny random-weight models and inputs shared by the tests; nothing is downloaded."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from scr_lens.config import LayerRange
+from scr_lens.interventions import find_method
+from scr_lens.trace import Batch, Lens, Sample, wrap
+from scr_lens.trace.synthetic import SyntheticLlava, build_llava
+
+SIZES = SyntheticLlava(image_size=84)
+QUESTIONS = ("is there a dog ?", "what color is the red ball on the left of the cat ?", "describe .")
+
+
+@dataclass(frozen=True)
+class Twins:
+    """A lens and plain eager transformers with the same weights."""
+
+    lens: Lens
+    reference: Any
+
+    @property
+    def reference_layers(self) -> Any:
+        return self.reference.model.language_model.layers
+
+
+def build_twins(sizes: SyntheticLlava = SIZES, dtype: torch.dtype = torch.float32) -> Twins:
+    model, processor = build_llava(sizes)
+    reference, _ = build_llava(sizes)
+    return Twins(wrap(model.to(dtype), processor, model_id="tiny"), reference.to(dtype).requires_grad_(False))
+
+
+def noise_image(seed: int = 0, width: int = 64, height: int = 48) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def ragged_samples() -> list[Sample]:
+    return [Sample(noise_image(i), question=question) for i, question in enumerate(QUESTIONS)]
+
+
+def build_method(
+    name: str, lens: Lens, batch: Batch, attention: tuple[torch.Tensor, ...], config: Any
+) -> Any:
+    keys = tuple(str(i) for i in range(len(batch)))
+    return find_method(name).build(attention, batch.layouts, lens.n_layers, lens.model_type, config, keys)
+
+
+@dataclass(frozen=True)
+class AddAt:
+    """An intervention that adds one vector at one position of one block."""
+
+    layer: int
+    position: int
+    vector: torch.Tensor
+
+    @property
+    def layers(self) -> LayerRange:
+        return LayerRange(self.layer, self.layer)
+
+    def __call__(self, resid_post: torch.Tensor, layer: int) -> torch.Tensor:
+        edited = resid_post.clone()
+        edited[:, self.position] += self.vector
+        return edited
+
+
+@dataclass(frozen=True)
+class ScaleAt:
+    """An intervention that scales the residual at one position of one block."""
+
+    layer: int
+    position: int
+    factor: float
+
+    @property
+    def layers(self) -> LayerRange:
+        return LayerRange(self.layer, self.layer)
+
+    def __call__(self, resid_post: torch.Tensor, layer: int) -> torch.Tensor:
+        edited = resid_post.clone()
+        edited[:, self.position] *= self.factor
+        return edited
+
+
+def reference_run(twins: Twins, batch: Batch, **options: Any) -> tuple[Any, list[torch.Tensor]]:
+    """Plain eager forward; its output and every block's output, by hooks."""
+    blocks: list[torch.Tensor] = []
+    handles = [
+        block.register_forward_hook(lambda _m, _a, out: blocks.append(out))
+        for block in twins.reference_layers
+    ]
+    try:
+        with torch.no_grad():
+            output = twins.reference(**batch.forward_inputs, use_cache=False, **options)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return output, blocks
