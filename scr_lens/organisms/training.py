@@ -1,0 +1,288 @@
+"""Training an organism: dense pretraining of the vision tower, word initialization, joint training."""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
+
+from scr_lens.organisms.architecture import build_model, build_processor
+from scr_lens.organisms.corpus import BACKGROUND, Corpus, load_corpus
+from scr_lens.organisms.icons import CATEGORY_NAMES
+from scr_lens.organisms.packing import IGNORED, PackedBatch, Packer, normalize
+from scr_lens.organisms.recipe import Recipe
+from scr_lens.organisms.training_state import TrainingState
+
+logger = logging.getLogger(__name__)
+
+BACKGROUND_WEIGHT = 0.2
+"""Weight of background patches in the dense loss: most patches are background."""
+PRESENCE_WEIGHT = 1.0
+"""Weight of the presence loss beside the yes/no loss."""
+MATCHING_SCALE = 2.5
+"""Factor on the query and key projections at the start of joint training."""
+END_WEIGHT = 0.05
+"""Weight of the end token after an answer; it is learned in a few steps."""
+
+Log = Callable[[dict[str, float]], None]
+
+
+def train(
+    recipe: Recipe, cache: Path, device: torch.device, log: Log
+) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+    """Trains an organism from scratch.
+
+    Args:
+        recipe: What to build and how; its seed decides initialization and data order.
+        cache: Folder for rendered pictures and for the state from which a stopped training resumes.
+        device: Where to train. Bits differ between devices, scores should not.
+        log: Called with measured quantities every 50 steps.
+
+    Returns:
+        The trained model (float32, on `device`) and its processor.
+    """
+    processor = build_processor(recipe)
+    model = build_model(recipe, processor).to(device)
+    compile_blocks(model)
+    corpus = load_corpus("train", recipe.train_scenes, recipe.side, recipe.patch, cache)
+    pretrain_vision(model, corpus, recipe, cache, device, log)
+    initialize_words(model, processor, corpus, device)
+    initialize_matching(model)
+    train_jointly(model, processor, corpus, recipe, cache, device, log)
+    return model.eval(), processor
+
+
+def autocast(device: torch.device) -> AbstractContextManager[None]:
+    """bfloat16 products with float32 parameters where the hardware has them, else plain float32.
+
+    A CPU without matrix units emulates bfloat16, five times slower than float32 (measured).
+    """
+    has_bfloat16 = device.type != "cpu" or torch.cpu._is_amx_tile_supported()
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_bfloat16)
+
+
+def compile_blocks(model: nn.Module) -> None:
+    """Fuses each transformer block's small operations, which is most of the time of so small a model.
+
+    Measured on one CPU core: 345 ms per picture as is, 87 ms compiled. Needs a C++ compiler; without one the
+    training is only slower.
+    """
+    if not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
+        logger.warning("no C++ compiler found: training runs uncompiled, about four times slower")
+        return
+    for module in model.modules():
+        if type(module).__name__.endswith(("DecoderLayer", "EncoderLayer")):
+            module.compile()
+
+
+def schedule(step: int, steps: int, warmup: int) -> float:
+    """Share of the peak learning rate: linear warm-up, then a cosine to zero at `steps`."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def batch_indices(count: int, size: int, step: int, seed: tuple[int, int]) -> np.ndarray:
+    """The pictures of one step: every picture once per epoch, in a new order each epoch.
+
+    A function of the step alone, so that a resumed training continues as if it had never stopped.
+    """
+    per_epoch = count // size
+    order = np.random.default_rng([*seed, step // per_epoch]).permutation(count)
+    start = (step % per_epoch) * size
+    return order[start : start + size]
+
+
+def pretrain_vision(
+    model: LlavaForConditionalGeneration,
+    corpus: Corpus,
+    recipe: Recipe,
+    cache: Path,
+    device: torch.device,
+    log: Log,
+) -> None:
+    """Teaches the vision tower which category covers each patch, through a linear head that is dropped."""
+    tower = model.model.vision_tower
+    head = nn.Linear(recipe.vision_width, BACKGROUND + 1).to(device)
+    weight = torch.ones(BACKGROUND + 1, device=device)
+    weight[BACKGROUND] = BACKGROUND_WEIGHT
+    optimizer = _optimizer(
+        [{"params": [*tower.parameters(), *head.parameters()], "lr": recipe.pretrain_lr}], recipe
+    )
+    scheduler = _scheduler(optimizer, recipe.pretrain_steps, recipe.warmup)
+    state = TrainingState(cache / f"{recipe.name}-vision.pt", recipe, model, optimizer, scheduler, extra=head)
+    for step in state.steps(recipe.pretrain_steps, "vision tower"):
+        indices = batch_indices(len(corpus), recipe.batch, step, (recipe.seed, 1))
+        labels = torch.from_numpy(corpus.patch_labels[indices].astype(np.int64)).to(device).flatten()
+        with autocast(device):
+            logits = head(patch_features(model, normalize(corpus.pixels[indices], device))).flatten(0, 1)
+        loss = nn.functional.cross_entropy(logits.float(), labels, weight=weight)
+        _update(loss, optimizer, scheduler, recipe.clip)
+        if step % 50 == 0:
+            objects = labels != BACKGROUND
+            correct = (logits.argmax(-1) == labels)[objects].float().mean().item()
+            log({"phase": 0, "step": step, "loss": loss.item(), "object_patch_accuracy": correct})
+
+
+def patch_features(
+    model: LlavaForConditionalGeneration, pixels: Float[Tensor, "batch 3 side side"]
+) -> Float[Tensor, "batch patch vision"]:
+    """The vision tower's output at patches, class token dropped: what the projector reads."""
+    outputs = model.model.vision_tower(pixels, output_hidden_states=True)
+    return outputs.hidden_states[model.config.vision_feature_layer][:, 1:]
+
+
+@torch.no_grad()
+def initialize_words(
+    model: LlavaForConditionalGeneration, processor: LlavaProcessor, corpus: Corpus, device: torch.device
+) -> None:
+    """Starts the embedding of each category word at the mean projected feature of its patches.
+
+    A question's word then already resembles the image tokens that it asks for, and attention finds them in
+    the first steps instead of after a long plateau. Directions are centered over categories; words and projected
+    patches get the mean norm of the other embeddings.
+    """
+    indices = np.arange(min(len(corpus), 1024))
+    labels = torch.from_numpy(corpus.patch_labels[indices].astype(np.int64)).to(device).flatten()
+    features = model.model.multi_modal_projector(_features(model, corpus, indices, device)).flatten(0, 1)
+    means = torch.stack([features[labels == c].mean(0) for c in range(BACKGROUND)])
+    directions = nn.functional.normalize(means - means.mean(0), dim=-1)
+    embeddings = model.get_input_embeddings().weight
+    norm = embeddings[embeddings.norm(dim=-1) > 0].norm(dim=-1).mean()
+    last = model.model.multi_modal_projector.linear_2
+    scale = norm / features.norm(dim=-1).mean()
+    last.weight.mul_(scale)
+    last.bias.mul_(scale)
+    for c, name in enumerate(CATEGORY_NAMES):
+        for word in processor.tokenizer(name, add_special_tokens=False).input_ids:
+            embeddings[word] = directions[c] * norm
+
+
+@torch.no_grad()
+def initialize_matching(model: LlavaForConditionalGeneration) -> None:
+    """Starts every head as a detector of similarity: its key projection equals its query projection.
+
+    q . k = x^T W^T W y is then large for tokens with similar residuals, so that a category word looks at its
+    own patches from the first step. The common factor makes that visible beside the softmax's noise.
+    """
+    for block in model.model.language_model.layers:
+        attention = block.self_attn
+        attention.q_proj.weight.mul_(MATCHING_SCALE)
+        attention.k_proj.weight.copy_(attention.q_proj.weight)
+
+
+def _features(
+    model: LlavaForConditionalGeneration, corpus: Corpus, indices: np.ndarray, device: torch.device
+) -> Float[Tensor, "scene patch vision"]:
+    chunks = np.array_split(indices, max(1, len(indices) // 128))
+    return torch.cat([patch_features(model, normalize(corpus.pixels[chunk], device)) for chunk in chunks])
+
+
+def train_jointly(
+    model: LlavaForConditionalGeneration,
+    processor: LlavaProcessor,
+    corpus: Corpus,
+    recipe: Recipe,
+    cache: Path,
+    device: torch.device,
+    log: Log,
+) -> None:
+    """Teaches questions and captions together; the loss is yes/no + `caption_weight` x caption."""
+    packer = Packer(corpus, processor.tokenizer, recipe, model.config.image_token_id)
+    vision = list(model.model.vision_tower.parameters())
+    head = nn.Linear(recipe.d_model, 1).to(device)
+    others = [p for name, p in model.named_parameters() if "vision_tower" not in name] + [*head.parameters()]
+    groups = [
+        {"params": others, "lr": recipe.lr},
+        {"params": vision, "lr": recipe.lr * recipe.vision_lr_share},
+    ]
+    optimizer = _optimizer(groups, recipe)
+    scheduler = _scheduler(optimizer, recipe.steps, recipe.warmup)
+    mask, positions = packer.mask(device, torch.float32), packer.positions(device)
+    state = TrainingState(cache / f"{recipe.name}-joint.pt", recipe, model, optimizer, scheduler, extra=head)
+    for step in state.steps(recipe.steps, "joint"):
+        indices = batch_indices(len(corpus), recipe.batch, step, (recipe.seed, 2))
+        batch = packer.batch(indices, np.random.default_rng([recipe.seed, 3, step]), device)
+        with autocast(device):
+            hidden = packed_hidden(model, batch, mask, positions)
+            logits = model.lm_head(hidden[batch.targets != IGNORED])
+            presence = head(hidden[batch.is_name]).squeeze(-1)
+        yes_no, told, correct = losses(logits, batch, processor.tokenizer.eos_token_id)
+        found = presence_loss(presence, batch, processor.tokenizer.convert_tokens_to_ids("yes"))
+        loss = yes_no + PRESENCE_WEIGHT * found + recipe.caption_weight * told
+        _update(loss, optimizer, scheduler, recipe.clip)
+        if step % 50 == 0:
+            parts = {"yes_no": yes_no.item(), "presence": found.item(), "caption": told.item()}
+            log({"phase": 1, "step": step, **parts, "accuracy": correct})
+
+
+def packed_hidden(
+    model: LlavaForConditionalGeneration, batch: PackedBatch, mask: Tensor, positions: Tensor
+) -> Float[Tensor, "batch token d_model"]:
+    """The decoder's normalized output; logits are taken only where there is a target."""
+    image_features = model.model.multi_modal_projector(patch_features(model, batch.pixels))
+    embeddings = model.get_input_embeddings()(batch.input_ids)
+    is_image = (batch.input_ids == model.config.image_token_id).unsqueeze(-1)
+    embeddings = embeddings.masked_scatter(is_image, image_features.to(embeddings.dtype))
+    output = model.model.language_model(
+        inputs_embeds=embeddings, attention_mask=mask, position_ids=positions, use_cache=False
+    )
+    return output.last_hidden_state
+
+
+def presence_loss(presence: Float[Tensor, " question"], batch: PackedBatch, yes: int) -> Tensor:
+    """Whether the category is in the picture, asked of the category word itself by a head that is dropped.
+
+    The word's own position is one step away from the image, the answer's two; the shorter path is learned first
+    and ends the plateau at 50% on which the answer alone stays for thousands of pictures (measured).
+    """
+    is_present = (batch.targets[batch.is_answer] == yes).float()
+    return nn.functional.binary_cross_entropy_with_logits(presence.float(), is_present)
+
+
+def losses(
+    logits: Float[Tensor, "target vocabulary"], batch: PackedBatch, end_token: int
+) -> tuple[Tensor, Tensor, float]:
+    """Mean yes/no loss (with a little of the end token), mean caption loss, share of right answers."""
+    where = batch.targets != IGNORED
+    targets, answers = batch.targets[where], batch.is_answer[where]
+    each = nn.functional.cross_entropy(logits.float(), targets, reduction="none")
+    after_answer = torch.zeros_like(answers)
+    after_answer[1:] = answers[:-1]
+    ends = after_answer & (targets == end_token)
+    yes_no = each[answers].mean() + END_WEIGHT * each[ends].mean()
+    told = each[~answers & ~ends].mean()
+    return yes_no, told, (logits.argmax(-1) == targets)[answers].float().mean().item()
+
+
+def _optimizer(groups: list[dict[str, object]], recipe: Recipe) -> torch.optim.AdamW:
+    return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay, betas=recipe.betas)
+
+
+def _scheduler(
+    optimizer: torch.optim.Optimizer, steps: int, warmup: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step, steps, warmup))
+
+
+def _update(
+    loss: Tensor,
+    optimizer: torch.optim.Optimizer,
+    scheduler: torch.optim.lr_scheduler.LRScheduler,
+    clip: float,
+) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    nn.utils.clip_grad_norm_(parameters, clip)
+    optimizer.step()
+    scheduler.step()

@@ -1,0 +1,58 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scr_lens.benchmarks import build_splits, image_objects, read_captions, read_instances
+from scr_lens.benchmarks.captions import score_chair
+from scr_lens.organisms.export import export_world
+from scr_lens.organisms.render import render_scene
+from scr_lens.organisms.world import sample_scene
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return export_world("test", 30, tmp_path_factory.mktemp("export"))
+
+
+def test_pictures_and_boxes_are_the_scenes(files):
+    instances = read_instances(files.instances)
+    by_image = {}
+    for entry in instances.annotations:
+        by_image.setdefault(entry.image_id, []).append(entry)
+    for k, image in enumerate(instances.images):
+        drawn = render_scene(sample_scene("test", k))
+        assert np.array_equal(np.asarray(Image.open(files.images / image.file_name)), drawn.pixels)
+        found = [entry.bbox for entry in by_image[image.id]]
+        assert np.allclose(found, [item.box for item in drawn.objects], atol=1e-3)
+
+
+def test_pope_and_chair_tools_read_it_unmodified(files, tmp_path):
+    truth = image_objects(read_instances(files.instances), order="annotation")
+    splits = build_splits(truth, seed=0, n_images=25)
+    present = {entry.image: set(entry.objects) for entry in truth}
+    for questions in splits.values():
+        assert len(questions) == 150
+        assert all((q.object in present[q.image]) == (q.label == "yes") for q in questions)
+    captions = tmp_path / "captions.jsonl"
+    captions.write_text(
+        "".join(
+            json.dumps({"image_id": entry.image_id, "caption": entry.caption}) + "\n"
+            for entry in read_captions(files.captions).annotations
+            if entry.id % 10 == 0
+        )
+    )
+    score = score_chair(captions, instances=[files.instances], references=[files.captions])
+    assert score.n_captions == 30 and score.chair_i == 0 and score.recall == 1
+
+
+def test_an_export_is_reused_and_an_interrupted_one_completed(files, tmp_path):
+    stamp = files.instances.stat().st_mtime_ns
+    assert export_world("test", 30, files.instances.parent) == files
+    assert files.instances.stat().st_mtime_ns == stamp
+    made = export_world("validation", 3, tmp_path)
+    made.captions.unlink()
+    next(made.images.iterdir()).unlink()
+    export_world("validation", 3, tmp_path)
+    assert len(list(made.images.iterdir())) == 3 and made.captions.is_file()

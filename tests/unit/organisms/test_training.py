@@ -1,0 +1,98 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from scr_lens.organisms import training, training_state
+from scr_lens.organisms.architecture import build_model, build_processor
+from scr_lens.organisms.corpus import BACKGROUND
+from scr_lens.organisms.training import (
+    batch_indices,
+    initialize_words,
+    pretrain_vision,
+    schedule,
+    train_jointly,
+)
+
+CPU = torch.device("cpu")
+
+
+def test_the_schedule_warms_up_and_ends_at_zero():
+    shares = [schedule(step, 100, 10) for step in range(100)]
+    assert shares[:10] == pytest.approx(np.arange(1, 11) / 10)
+    assert shares[10] == pytest.approx(1) and shares[55] == pytest.approx(0.5, abs=0.02)
+    assert 0 < shares[-1] < 0.001 and sorted(shares[10:], reverse=True) == shares[10:]
+
+
+def test_an_epoch_shows_every_picture_once():
+    seen = np.concatenate([batch_indices(24, 4, step, (0, 1)) for step in range(6)])
+    assert sorted(seen) == list(range(24))
+    following = np.concatenate([batch_indices(24, 4, step, (0, 1)) for step in range(6, 12)])
+    assert sorted(following) == list(range(24)) and not np.array_equal(seen, following)
+
+
+def run(recipe, corpus, cache):
+    processor = build_processor(recipe)
+    model = build_model(recipe, processor)
+    log = []
+    pretrain_vision(model, corpus, recipe, cache, CPU, log.append)
+    initialize_words(model, processor, corpus, CPU)
+    train_jointly(model, processor, corpus, recipe, cache, CPU, log.append)
+    return model, log
+
+
+def test_a_stopped_training_resumes_exactly(tiny_recipe, tiny_corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(training_state, "SAVE_EVERY", 2)
+    whole, log = run(tiny_recipe, tiny_corpus, tmp_path / "whole")
+    assert {entry["phase"] for entry in log} == {0, 1}
+    plain, calls = training._update, []
+
+    def stopping(*arguments):
+        calls.append(1)
+        if len(calls) in (4, 12):
+            raise KeyboardInterrupt
+        return plain(*arguments)
+
+    monkeypatch.setattr(training, "_update", stopping)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny_recipe, tiny_corpus, tmp_path / "parts")
+    resumed, _ = run(tiny_recipe, tiny_corpus, tmp_path / "parts")
+    for (name, a), b in zip(whole.named_parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(a, b), name
+    untrained = build_model(tiny_recipe, build_processor(tiny_recipe))
+    moved = [not torch.equal(a, b) for a, b in zip(whole.parameters(), untrained.parameters(), strict=True)]
+    assert np.mean(moved) > 0.9
+
+
+def test_the_state_of_another_recipe_is_not_used(tiny_recipe, tiny_corpus, tmp_path):
+    from dataclasses import replace
+
+    first, _ = run(tiny_recipe, tiny_corpus, tmp_path)
+    again, _ = run(replace(tiny_recipe, lr=1e-3), tiny_corpus, tmp_path)
+    fresh, _ = run(replace(tiny_recipe, lr=1e-3), tiny_corpus, tmp_path / "fresh")
+    weights = [m.lm_head.weight for m in (first, again, fresh)]
+    assert torch.equal(weights[1], weights[2]) and not torch.equal(weights[0], weights[1])
+
+
+def test_words_start_where_their_patches_are(tiny_recipe, tiny_corpus):
+    processor = build_processor(tiny_recipe)
+    model = build_model(tiny_recipe, processor)
+    before = copy.deepcopy(model.get_input_embeddings().weight)
+    initialize_words(model, processor, tiny_corpus, CPU)
+    after = model.get_input_embeddings().weight
+    labels = tiny_corpus.patch_labels.reshape(-1)
+    with torch.no_grad():
+        pixels = training.normalize(tiny_corpus.pixels, CPU)
+        features = model.model.multi_modal_projector(training.patch_features(model, pixels)).flatten(0, 1)
+    seen = [c for c in range(BACKGROUND) if (labels == c).any()]
+    means = torch.stack([features[torch.from_numpy(labels == c)].mean(0) for c in seen])
+    centered = means - means.mean(0)
+    words = [
+        processor.tokenizer(training.CATEGORY_NAMES[c], add_special_tokens=False).input_ids[0] for c in seen
+    ]
+    similarity = torch.nn.functional.cosine_similarity(centered[:, None], after[words][None], dim=-1)
+    assert (similarity.argmax(1) == torch.arange(len(seen))).float().mean() > 0.8
+    unchanged = processor.tokenizer.convert_tokens_to_ids("yes")
+    assert torch.equal(before[unchanged], after[unchanged])
