@@ -4,8 +4,8 @@ Vocabulary. A *lens* is a loaded model with everything needed to look inside. A 
 question; a *batch* is several of them as the model takes them. A *pass* runs a batch once, with an
 *intervention* on the residual stream, and returns a *record* per sample; "before" is the pass with
 `Identity()`. The *diagnostic map* is the attention from text to every patch; from it a *plan* is selected:
-*sources* and the *neighbors* that receive their credit. *Credit* is a non-negative number per patch, by one of
-several estimators, and its *entropy* says how evenly it is spread.
+*sources* and the *neighbors* that receive their credit. *Credit* is a non-negative number per patch, by one
+of several estimators, and its *entropy* says how evenly it is spread.
 
     import scr_lens as sl
     lens = sl.load()                                   # the shipped organism; or a folder, or a hub name

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from scr_lens.grid import PatchGrid
 
@@ -136,6 +137,25 @@ class ModelFamily(ABC):
     def repack(self, block_output: Any, hidden: Float[Tensor, "batch seq d_model"]) -> Any:
         """The block's output with its residual stream replaced; inverse of `hidden`."""
         return (hidden, *block_output[1:]) if isinstance(block_output, tuple) else hidden
+
+    def image_features(
+        self, hf_model: Any, encoding: Mapping[str, Tensor], rows: Sequence[int]
+    ) -> list[Float[Tensor, "patch d_model"]] | None:
+        """The image tower's output for the pictures of some rows; None where the family cannot reuse it.
+
+        Args:
+            hf_model: The Hugging Face model.
+            encoding: Output of `encode`.
+            rows: Rows of the batch, one picture each.
+        """
+        del hf_model, encoding, rows
+
+    def with_image_features(
+        self, inputs: Mapping[str, Any], features: Sequence[Float[Tensor, "patch d_model"]]
+    ) -> Mapping[str, Any]:
+        """Forward inputs that start from image features, one per row, instead of pixels."""
+        rest = {name: value for name, value in inputs.items() if name != "pixel_values"}
+        return {**rest, "mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=features)}}
 
     def forward_inputs(self, encoding: Encoding) -> Mapping[str, Tensor]:
         """Everything a forward pass takes: the encoding, plus `position_ids` where the family sets them."""

@@ -1,6 +1,10 @@
 """LLaVA (`LlavaForConditionalGeneration`): a CLIP or SigLIP tower, a projector and a decoder, any size."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
 
 from scr_lens.errors import ContractError
 from scr_lens.families.base import Encoding, ModelFamily
@@ -31,6 +35,13 @@ class LlavaFamily(ModelFamily):
         n_images, _, height, width = encoding["pixel_values"].shape
         patch = config.vision_config.patch_size
         return (PatchGrid(height // patch, width // patch),) * n_images
+
+    def image_features(
+        self, hf_model: Any, encoding: Mapping[str, Tensor], rows: Sequence[int]
+    ) -> list[Float[Tensor, "patch d_model"]]:
+        """One picture per row, so its pixels are that row of `pixel_values`."""
+        pixels = encoding["pixel_values"][list(rows)].to(hf_model.device, hf_model.dtype)
+        return list(hf_model.get_image_features(pixel_values=pixels, return_dict=True).pooler_output)
 
     def check(self, config: Any, processor: Any) -> None:
         """Refuse an unknown tower, a kept class token, and a processor that counts other patches."""

@@ -115,15 +115,33 @@ def entropy_figure(
         DataError: If the records do not allow a correlation or the bins.
     """
     records = entropy_records(frame, estimator, condition=condition)
-    result = entropy_hallucination(records.entropy, records.false_yes, records.image_ids, estimator=estimator)
     figure = new_figure(4.8, 4.2)
     questions, rates = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.35])
     _draw_questions(questions, records)
     _draw_rates(rates, records, entropy_bins(records, n_bins))
     rates.xaxis.set_major_locator(MaxNLocator(nbins=6))
     rates.set_xlabel(_AXIS_NAMES[estimator])
-    figure.suptitle(correlation_text(result), fontsize=BODY_SIZE, x=0.01, ha="left")
+    figure.suptitle(headline(records, estimator), fontsize=BODY_SIZE, x=0.01, ha="left")
     return finish(figure)
+
+
+def headline(records: EntropyRecords, estimator: Estimator) -> str:
+    """The correlation as text, or why there is none.
+
+    Args:
+        records: What the figure shows.
+        estimator: Whose entropy it is.
+
+    Returns:
+        Two lines of text; a model that answers every question about absent objects alike has no correlation.
+    """
+    if np.ptp(records.false_yes) == 0:
+        which = "a false yes" if records.false_yes[0] else "free of false yes"
+        counts = f"{len(set(records.image_ids)):,} images, {len(records.image_ids):,} questions"
+        return f"no correlation: every answer is {which}\n{counts} about absent objects"
+    return correlation_text(
+        entropy_hallucination(records.entropy, records.false_yes, records.image_ids, estimator=estimator)
+    )
 
 
 def correlation_text(result: PredictionResult) -> str:

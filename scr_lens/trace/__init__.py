@@ -10,6 +10,7 @@ from scr_lens.trace.capture import CaptureSpec
 from scr_lens.trace.credit import ESTIMATORS, credit_maps
 from scr_lens.trace.diagnosis import diagnose
 from scr_lens.trace.editing import apply, walk
+from scr_lens.trace.features import encode_images
 from scr_lens.trace.generation import Generated, generate
 from scr_lens.trace.loading import load
 from scr_lens.trace.model import Lens, wrap
@@ -31,6 +32,7 @@ __all__ = [
     "apply",
     "credit_maps",
     "diagnose",
+    "encode_images",
     "generate",
     "load",
     "run_pass",

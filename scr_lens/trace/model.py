@@ -4,7 +4,7 @@ import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import torch
@@ -129,6 +129,10 @@ class Lens:
         Raises:
             ContractError: If the vocabulary has no single token for one of the two.
         """
+        return self._yes_no_ids
+
+    @cached_property
+    def _yes_no_ids(self) -> tuple[list[int], list[int]]:
         found: dict[str, list[int]] = {answer: [] for answer in SPELLINGS}
         for token, token_id in self.processor.tokenizer.get_vocab().items():
             for answer, spellings in SPELLINGS.items():

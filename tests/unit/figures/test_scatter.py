@@ -64,6 +64,16 @@ def test_correlation_and_sizes_are_printed(figure, frame):
     assert "40 images, 160 questions" in text
 
 
+@pytest.mark.parametrize(("answer", "says"), [("no", "free of false yes"), ("yes", "a false yes")])
+def test_a_model_that_always_answers_alike_has_no_correlation(frame, answer, says):
+    constant = frame.assign(answer=answer)
+    figure = entropy_figure(constant)
+    title = figure.get_suptitle()
+    assert says in title and "no correlation" in title and "r =" not in title
+    n = int((constant.condition == "vanilla").mul(constant.label == "no").sum())
+    assert f"{n:,} questions" in title
+
+
 def test_jitter_is_fixed_even_and_small():
     offsets = jitter(500)
     np.testing.assert_array_equal(offsets, jitter(500))

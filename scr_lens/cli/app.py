@@ -1,0 +1,40 @@
+"""The commands of `scr-lens`, and how an error reaches the user."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from scr_lens.cli.bench import bench
+from scr_lens.cli.demo import demo
+from scr_lens.cli.inspect import inspect
+from scr_lens.cli.organism import organism
+from scr_lens.errors import ScrLensError
+
+app = typer.Typer(
+    name="scr-lens",
+    help="Where in the image does a vision-language model put its credit, and what does moving it change?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(inspect)
+app.command()(demo)
+app.add_typer(organism, name="organism")
+app.add_typer(bench, name="bench")
+
+
+def main() -> None:
+    """Runs a command; an expected error becomes one line on standard error and exit status 2."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        app()
+    except ScrLensError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("stopped; what was stored is kept, run the same command to go on", err=True)
+        sys.exit(130)

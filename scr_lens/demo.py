@@ -1,0 +1,129 @@
+"""The main job, end to end: POPE on rendered scenes, four conditions, tables, figures, inspected images."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scr_lens.figures import (
+    FIGURES,
+    condition_table,
+    inspection_figure,
+    run_origin,
+    save,
+    to_csv,
+    to_markdown,
+    write_provenance,
+)
+from scr_lens.figures.saving import write_figure_file
+from scr_lens.inspection import inspect_image
+from scr_lens.models import caveat, load
+from scr_lens.run import Question, Summary, read_image, run_questions, standard_conditions
+from scr_lens.store import RunStore, read_run
+from scr_lens.trace import Lens, Sample
+from scr_lens.world_benchmark import world_pope
+
+logger = logging.getLogger(__name__)
+
+CONDITIONS = ("vanilla", "scr", "uniform-smooth", "identity")
+N_IMAGES = 500
+"""Pictures of the demo, as many as official POPE has."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo made.
+
+    Attributes:
+        summary: What the run computed and what it reused.
+        table: Metrics per condition and split.
+        files: Everything written, tables first.
+        run: The stored run.
+        note: What a reader of the answers has to know; empty for an ordinary model.
+    """
+
+    summary: Summary
+    table: pd.DataFrame
+    files: tuple[Path, ...]
+    run: Path
+    note: str
+
+
+def run_demo(model: str, out: Path, *, work: Path = Path(), n_images: int = N_IMAGES) -> Demo:
+    """Runs POPE on the test scenes under four conditions and draws what came out.
+
+    A second call finds the stored run and only draws.
+
+    Args:
+        model: Organism, checkpoint folder or hub name.
+        out: Folder for tables and figures.
+        work: Folder under which runs and rendered pictures are kept.
+        n_images: Test pictures.
+
+    Returns:
+        Table, files and run.
+    """
+    lens = load(model)
+    questions = world_pope("test", n_images, work / "data" / "world")
+    run = work / "runs" / f"demo-{Path(model).name}-{n_images}"
+    summary = _run(lens, questions, run)
+    frame = read_run(run)
+    folder = out / f"demo-{Path(model).name}"
+    drawn = {"pope": _tables(frame, folder)}
+    for entry in FIGURES.values():
+        drawn[entry.id] = save(entry.draw(frame), folder, entry.id, entry.table(frame))
+    for question in interesting(frame, questions):
+        name = f"inspect-{Path(question.image_id).stem}-{question.object.replace(' ', '_')}"
+        drawn[name] = _inspect(lens, question, folder, name)
+    provenance = write_provenance(folder, drawn, run_origin(frame))
+    files = (*(file for written in drawn.values() for file in written), provenance)
+    return Demo(summary, condition_table(frame), files, run, caveat(lens))
+
+
+def _run(lens: Lens, questions: Sequence[Question], run: Path) -> Summary:
+    conditions = standard_conditions(CONDITIONS)
+    settings = {
+        "conditions": [c.settings for c in conditions],
+        "model": lens.model_id,
+        "questions": len(questions),
+    }
+    seeds = {"pope": 0, "scr": conditions[0].config.seed}
+    device = str(lens.device)
+    with RunStore.create(run, config=settings, seeds=seeds, device=device, exist_ok=True) as store:
+        return run_questions(lens, questions, conditions, store, benchmark="pope-world")
+
+
+def _tables(frame: pd.DataFrame, folder: Path) -> tuple[Path, ...]:
+    table = condition_table(frame)
+    contents = {"pope.md": to_markdown(table), "pope.csv": to_csv(table)}
+    return tuple(write_figure_file(folder, name, text.encode()) for name, text in contents.items())
+
+
+def interesting(frame: pd.DataFrame, questions: Sequence[Question]) -> list[Question]:
+    """Three questions worth a look: a confident false yes, a confident right yes, the largest change by SCR.
+
+    Args:
+        frame: Rows of the run.
+        questions: What was asked.
+
+    Returns:
+        At most three distinct questions; ties go to the first in the order of image and object.
+    """
+    rows = frame.set_index(["image_id", "object"]).sort_index()
+    before, after = rows[rows.condition == "vanilla"], rows[rows.condition == "scr"]
+    false_yes = before[(before.label == "no") & (before.answer == "yes")]
+    right_yes = before[(before.label == "yes") & (before.answer == "yes")]
+    change = (after.p_yes - before.p_yes).abs()
+    picks: list[Any] = [table.p_yes.idxmax() for table in (false_yes, right_yes) if len(table)] + [change.idxmax()]
+    known = {(q.image_id, q.object): q for q in questions}
+    return [known[key] for key in dict.fromkeys(picks)]
+
+
+def _inspect(lens: Lens, question: Question, folder: Path, name: str) -> tuple[Path, ...]:
+    sample = Sample(read_image(question.image)[0], question=question.text, image_id=question.image_id)
+    return save(inspection_figure(inspect_image(lens, sample, note=caveat(lens))), folder, name)

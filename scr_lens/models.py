@@ -1,0 +1,46 @@
+"""Opening a model by any of the names a user may have for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from scr_lens import trace
+from scr_lens.organisms.shipped import DEFAULT, NOTE, shipped_folder
+from scr_lens.trace import Lens
+
+
+def load(
+    model: str | Path = DEFAULT,
+    *,
+    revision: str | None = None,
+    dtype: str = "float32",
+    device: str | None = None,
+    device_map: str | dict[str, Any] | None = None,
+) -> Lens:
+    """Loads a model: a shipped organism, a checkpoint folder, or a hub name.
+
+    Args:
+        model: Name of a shipped organism (the default needs no network), a folder, or "owner/name".
+        revision: Hub branch, tag or commit.
+        dtype: "float32", "bfloat16", "float16" or "float64".
+        device: Where to put the model; None takes a CUDA device if there is one.
+        device_map: Passed to transformers instead of `device`, to spread a large model.
+
+    Returns:
+        The lens through which everything else works.
+
+    Raises:
+        ConfigError: If dtype is unknown, or device and device_map are both given.
+        DataError: If there is no such checkpoint, or its weights are not safetensors.
+        ContractError: If the checkpoint's family is not supported.
+    """
+    folder = None if Path(model).is_dir() else shipped_folder(str(model))
+    lens = trace.load(folder or model, revision=revision, dtype=dtype, device=device, device_map=device_map)
+    return replace(lens, model_id=str(model))
+
+
+def caveat(lens: Lens) -> str:
+    """What a reader of this model's answers has to know; empty for an ordinary checkpoint."""
+    return NOTE if getattr(lens.config, "scr_lens_organism", None) else ""
