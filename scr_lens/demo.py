@@ -119,7 +119,9 @@ def interesting(frame: pd.DataFrame, questions: Sequence[Question]) -> list[Ques
     false_yes = before[(before.label == "no") & (before.answer == "yes")]
     right_yes = before[(before.label == "yes") & (before.answer == "yes")]
     change = (after.p_yes - before.p_yes).abs()
-    picks: list[Any] = [table.p_yes.idxmax() for table in (false_yes, right_yes) if len(table)] + [change.idxmax()]
+    picks: list[Any] = [table.p_yes.idxmax() for table in (false_yes, right_yes) if len(table)] + [
+        change.idxmax()
+    ]
     known = {(q.image_id, q.object): q for q in questions}
     return [known[key] for key in dict.fromkeys(picks)]
 

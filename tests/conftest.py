@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,12 @@ def checkpoint(tmp_path: Path) -> Path:
     model.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real benchmark files; the test is skipped without it."""
+    root = os.environ.get("SCR_LENS_TEST_DATA")
+    if not root:
+        pytest.skip("SCR_LENS_TEST_DATA is not set: no real benchmark files")
+    return Path(root)

@@ -11,6 +11,7 @@ from scr_lens.cli.bench import bench
 from scr_lens.cli.demo import demo
 from scr_lens.cli.inspect import inspect
 from scr_lens.cli.organism import organism
+from scr_lens.cli.score import score
 from scr_lens.errors import ScrLensError
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(inspect)
 app.command()(demo)
 app.add_typer(organism, name="organism")
+app.add_typer(score, name="score")
 app.add_typer(bench, name="bench")
 
 

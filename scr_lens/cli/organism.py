@@ -27,7 +27,7 @@ def train(
         "data/organisms"
     ),
     cache: Annotated[Path, typer.Option(help="Rendered pictures and the state to resume from.")] = Path(
-        "data/organisms/.cache"
+        "data/training"
     ),
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
     threads: Annotated[int | None, typer.Option(help="CPU threads; all cores by default.")] = None,

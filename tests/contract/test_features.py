@@ -11,8 +11,8 @@ CAPTURE = CaptureSpec(attention=LayerRange(0, 3), residuals=(0, 3))
 
 def shared_samples():
     first, second = noise_image(1), noise_image(2)
-    asked = ("is there a dog ?", "describe .", "is there a red ball ?")
-    return [Sample(image, question=text) for image, text in zip((first, second, first), asked, strict=True)]
+    asked = ((first, "is there a dog ?"), (second, "describe ."), (first, "is there a red ball ?"))
+    return [Sample(image, question=text) for image, text in asked]
 
 
 def test_features_once_per_picture_give_the_plain_pass(lens):
@@ -30,7 +30,8 @@ def test_the_tower_runs_once_per_distinct_picture(lens):
     seen = []
     tower = lens.hf_model.model.vision_tower
     handle = tower.register_forward_pre_hook(
-        lambda _m, args, kwargs: seen.append((args or (kwargs["pixel_values"],))[0].shape[0]), with_kwargs=True
+        lambda _m, args, kwargs: seen.append((args or (kwargs["pixel_values"],))[0].shape[0]),
+        with_kwargs=True,
     )
     try:
         batch = encode_images(lens, lens.prepare(shared_samples()))
@@ -49,7 +50,9 @@ def test_swapped_features_swap_the_answers(lens):
     features = batch.forward_inputs["mm_encoder_outputs"]["image"].pooler_output
     assert len(features) == 2 and not torch.equal(features[0], features[1])
     records = run_pass(lens, batch).samples
-    alone = [run_pass(lens, lens.prepare(Sample(image, question=text))).samples[0] for image in (first, second)]
+    alone = [
+        run_pass(lens, lens.prepare(Sample(image, question=text))).samples[0] for image in (first, second)
+    ]
     for a, b in zip(records, alone, strict=True):
         assert torch.allclose(a.logits, b.logits, atol=1e-5)
     assert not torch.allclose(records[0].logits, records[1].logits, atol=1e-3)
