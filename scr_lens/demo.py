@@ -23,7 +23,9 @@ from scr_lens.figures import (
 from scr_lens.figures.saving import write_figure_file
 from scr_lens.inspection import inspect_image
 from scr_lens.models import caveat, load
-from scr_lens.run import Question, Summary, read_image, run_questions, standard_conditions
+from scr_lens.pictures import read_image
+from scr_lens.questions import Question, standard_conditions
+from scr_lens.run import Summary, run_questions
 from scr_lens.store import RunStore, read_run
 from scr_lens.trace import Lens, Sample
 from scr_lens.world_benchmark import world_pope

@@ -24,7 +24,9 @@ from scr_lens.organisms.icons import CATEGORY_NAMES
 from scr_lens.organisms.language import DESCRIBE
 from scr_lens.organisms.recipe import Recipe
 from scr_lens.organisms.scenes import SCENE_TYPES
-from scr_lens.run import read_image, run_questions, standard_conditions
+from scr_lens.pictures import read_image
+from scr_lens.questions import standard_conditions
+from scr_lens.run import run_questions
 from scr_lens.store import RunStore, read_run
 from scr_lens.store.atomic import write_bytes
 from scr_lens.trace import Lens, Sample, generate

@@ -2,78 +2,33 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from tqdm.auto import tqdm
 
 from scr_lens.analysis.entropy import credit_entropy
 from scr_lens.comparison import baseline_pass, diagnostic_capture, treated_pass, treatment
-from scr_lens.config import ScrConfig
 from scr_lens.errors import DataError, ScrLensError
-from scr_lens.interventions import Redistribution, find_method
-from scr_lens.interventions.registry import METHODS
-from scr_lens.serialization import digest, to_dict
-from scr_lens.store import RunStore, image_digest, missing_image_digest, row_key
-from scr_lens.trace import Lens, PassRecord, Sample, SampleRecord, encode_images
+from scr_lens.interventions import Redistribution
+from scr_lens.pictures import read_image
+from scr_lens.questions import Condition, Question
+from scr_lens.serialization import digest
+from scr_lens.store import RunStore, missing_image_digest, row_key
+from scr_lens.trace import Lens, Sample, SampleRecord, encode_images
 
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 48
 """Samples per forward pass, unless memory asks for fewer."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """One yes/no question about one image file.
-
-    Attributes:
-        image: Image file.
-        image_id: Name of the image in its benchmark.
-        text: The question.
-        object: Object asked for.
-        label: Right answer, "yes" or "no".
-        splits: Splits of the benchmark that ask it.
-    """
-
-    image: Path
-    image_id: str
-    text: str
-    object: str
-    label: str
-    splits: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Condition:
-    """A method with its settings, under the name that tables use.
-
-    Attributes:
-        name: Name in the store; the method's own unless one method runs with several settings.
-        method: Name of the method.
-        config: Its settings.
-    """
-
-    name: str
-    method: str
-    config: ScrConfig = field(default_factory=ScrConfig)
-
-    def __post_init__(self) -> None:
-        find_method(self.method)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Everything that decides the condition's results, as plain values."""
-        return {"method": self.method, **to_dict(self.config)}
 
 
 @dataclass(frozen=True)
@@ -104,12 +59,6 @@ class _Job:
     image_sha256: str
     prompt: str
     pending: frozenset[str]
-
-
-def standard_conditions(names: Iterable[str], config: ScrConfig | None = None) -> tuple[Condition, ...]:
-    """One condition per method name, all with the same settings."""
-    settings = config or ScrConfig()
-    return tuple(Condition(name=name, method=name, config=settings) for name in names)
 
 
 def run_questions(
@@ -194,7 +143,7 @@ class _Writer:
             "dtype": lens.dtype,
             "attn_implementation": lens.attn_implementation,
         }
-        self._digests = {condition.name: digest_of(condition) for condition in conditions}
+        self._digests = {condition.name: digest(condition) for condition in conditions}
 
     def job(self, question: Question) -> _Job | None:
         """Reads the image of a question; None if nothing is left to do or the image is unusable."""
@@ -287,35 +236,6 @@ class _Writer:
         self.failed_rows += [reason] * len(rows)
 
 
-def read_image(path: Path) -> tuple[Image.Image, str]:
-    """Reads an image file whole.
-
-    Args:
-        path: File of any format that Pillow knows.
-
-    Returns:
-        The decoded RGB image and the SHA-256 of the file.
-
-    Raises:
-        DataError: If the file is missing, no image, or broken.
-    """
-    try:
-        content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as image:
-            return image.convert("RGB"), image_digest(content)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; give the path of an image") from error
-    except UnidentifiedImageError as error:
-        raise DataError(f"{path}: not an image that can be read; give a PNG or JPEG file") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be decoded ({error}); check that the file is complete") from error
-
-
-def digest_of(condition: Condition) -> str:
-    """SHA-256 of a condition's method and settings."""
-    return digest(condition)
-
-
 def _asked(question: Question) -> dict[str, Any]:
     return {
         "image_id": question.image_id,
@@ -353,15 +273,3 @@ def _measured(record: SampleRecord, lens: Lens) -> dict[str, Any]:
         "entropy_norm_nats": credit_entropy(norms, normalize=False),
         "entropy_attention_nats": float(credit_entropy(attention, normalize=False)),
     }
-
-
-__all__ = [
-    "METHODS",
-    "Condition",
-    "PassRecord",
-    "Question",
-    "Summary",
-    "read_image",
-    "run_questions",
-    "standard_conditions",
-]

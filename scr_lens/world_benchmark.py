@@ -16,7 +16,7 @@ from scr_lens.benchmarks import (
 )
 from scr_lens.organisms.export import export_world
 from scr_lens.organisms.world import Split
-from scr_lens.run import Question
+from scr_lens.questions import Question
 
 SPARE = 0.03
 """Scenes rendered beyond the wanted number, since about one in a hundred shows fewer than three objects."""

@@ -50,7 +50,7 @@ def inspect(
     from scr_lens.figures import inspection_figure, save
     from scr_lens.inspection import inspect_image
     from scr_lens.models import caveat, load
-    from scr_lens.run import read_image
+    from scr_lens.pictures import read_image
     from scr_lens.trace import Sample
 
     if prompt is None and raw_prompt is None:

@@ -149,6 +149,7 @@ class ModelFamily(ABC):
             rows: Rows of the batch, one picture each.
         """
         del hf_model, encoding, rows
+        return None
 
     def with_image_features(
         self, inputs: Mapping[str, Any], features: Sequence[Float[Tensor, "patch d_model"]]

@@ -127,8 +127,8 @@ def _draw_panel(
         _draw_baseline(axes, table, metric, places)
     axes.margins(x=0.06)
     if metric == DIFFERENCE:  # one point to each side at least: changes of nothing are not to look like much
-        low, high = axes.get_xlim()
-        axes.set_xlim(min(low, -1.0), max(high, 1.0))
+        left, right = axes.get_xlim()
+        axes.set_xlim(min(left, -1.0), max(right, 1.0))
 
 
 def _color(condition: str, number: int) -> str:

@@ -74,6 +74,10 @@ def inspection_figure(inspection: Inspection, layers: Sequence[int] | None = Non
     figure = new_figure(width, sum(heights))
     places = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     parts = [figure.add_subfigure(places[row]) for row in range(len(heights))]
+    for (
+        part
+    ) in parts:  # its background's edge lies at +-0 depending on what was drawn before: not the same bytes
+        part.patch.set_visible(False)
     _fill(parts, inspection, chosen, lines, width)
     return finish(figure)
 

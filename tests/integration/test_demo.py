@@ -10,7 +10,7 @@ from tiny import SIZES
 from scr_lens.demo import CONDITIONS, interesting, run_demo
 from scr_lens.figures import condition_table
 from scr_lens.metrics import pope_metrics
-from scr_lens.run import Question
+from scr_lens.questions import Question
 from scr_lens.store import read_run
 from scr_lens.trace.synthetic import build_llava
 

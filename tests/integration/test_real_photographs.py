@@ -10,7 +10,7 @@ from scr_lens.benchmarks import build_splits, image_objects, read_instances
 from scr_lens.figures import inspection_figure
 from scr_lens.inspection import inspect_image
 from scr_lens.models import caveat, load
-from scr_lens.run import read_image
+from scr_lens.pictures import read_image
 from scr_lens.trace import Sample
 
 

@@ -9,7 +9,9 @@ from scr_lens.analysis.entropy import credit_entropy
 from scr_lens.comparison import baseline_pass, diagnostic_capture, treatment
 from scr_lens.config import DiagnosticConfig, ScrConfig
 from scr_lens.errors import ConfigError, DataError
-from scr_lens.run import Condition, Question, read_image, run_questions, standard_conditions
+from scr_lens.pictures import read_image
+from scr_lens.questions import Condition, Question, standard_conditions
+from scr_lens.run import run_questions
 from scr_lens.store import COMPARED_COLUMNS, RunStore, read_run
 from scr_lens.trace import Sample, run_pass
 

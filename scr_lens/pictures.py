@@ -1,0 +1,35 @@
+"""Reading image files whole, with the hash that identifies their bytes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from scr_lens.errors import DataError
+from scr_lens.store import image_digest
+
+
+def read_image(path: Path) -> tuple[Image.Image, str]:
+    """Reads an image file whole.
+
+    Args:
+        path: File of any format that Pillow knows.
+
+    Returns:
+        The decoded RGB image and the SHA-256 of the file.
+
+    Raises:
+        DataError: If the file is missing, no image, or broken.
+    """
+    try:
+        content = path.read_bytes()
+        with Image.open(io.BytesIO(content)) as image:
+            return image.convert("RGB"), image_digest(content)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; give the path of an image") from error
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: not an image that can be read; give a PNG or JPEG file") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: cannot be decoded ({error}); check that the file is complete") from error
