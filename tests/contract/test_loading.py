@@ -2,6 +2,7 @@
 
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -206,7 +207,7 @@ def test_model_and_processor_must_agree(change: Any, message: str) -> None:
 def test_yes_and_no_are_found_in_all_spellings(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> None:
     vocabulary = {"▁Yes": 1, "yes": 2, "Ġno": 3, "NO": 4, "yesterday": 5, "nose": 6, "Ġyes": 7, "No.": 8}
     monkeypatch.setattr(twins.lens.processor.tokenizer, "get_vocab", lambda: vocabulary)
-    assert twins.lens.yes_no_ids() == ([1, 2, 7], [3, 4])
+    assert replace(twins.lens).yes_no_ids() == ([1, 2, 7], [3, 4])  # a lens reads its vocabulary once
     monkeypatch.setattr(twins.lens.processor.tokenizer, "get_vocab", lambda: {"Yes": 0})
     with pytest.raises(ContractError, match="has no token for 'no'"):
-        twins.lens.yes_no_ids()
+        replace(twins.lens).yes_no_ids()
