@@ -75,7 +75,7 @@ def test_files_are_written_and_accounted_for(demo):
 
 
 def test_a_second_demo_only_draws_and_draws_the_same(demo, work, checkpoint):
-    # Within one process a PDF may hold -0 where the first one held 0 (matplotlib's layout), and the provenance
+    # Within one process a PDF may hold -0 where the first held 0 (matplotlib's layout), and the provenance
     # holds its hash; both were equal between fresh processes whenever we looked.
     stable = [file for file in demo.files if file.suffix in {".png", ".csv", ".md"}]
     before = [file.read_bytes() for file in stable]
