@@ -118,7 +118,10 @@ def measure_captions(lens: Lens, cache: Path) -> dict[str, Any]:
         captions += [{"image_id": i.id, "caption": text} for i, text in zip(chunk, texts, strict=True)]
     path = cache / f"captions-{Path(lens.model_id).name}.jsonl"
     write_bytes(path, "".join(json.dumps(entry) + "\n" for entry in captions).encode())
-    score = score_chair(path, instances=[files.instances], references=[files.captions])
+    # The original "pattern" singularization turns every "bus" into "bu" and would miss it.
+    score = score_chair(
+        path, instances=[files.instances], references=[files.captions], singularization="lemma"
+    )
     named = {
         name: getattr(score, name) for name in ("n_captions", "recall", "chair_s", "chair_i", "mean_words")
     }
@@ -159,7 +162,8 @@ POPE, {POPE_IMAGES} pictures, image-clustered 95% intervals, percent:
 {chr(10).join(rows)}
 
 Captions of {told["n_captions"]} pictures ("{DESCRIBE[0]}"): {100 * told["recall"]:.1f}% of the objects named,
-CHAIR-s {100 * told["chair_s"]:.1f}%, CHAIR-i {100 * told["chair_i"]:.1f}%. Example: "{told["example"]}"
+CHAIR-s {100 * told["chair_s"]:.1f}%, CHAIR-i {100 * told["chair_i"]:.1f}% (lemma variant).
+Example: "{told["example"]}"
 
 ## Made by
 

@@ -154,7 +154,8 @@ def initialize_words(
     indices = np.arange(min(len(corpus), 1024))
     labels = torch.from_numpy(corpus.patch_labels[indices].astype(np.int64)).to(device).flatten()
     features = model.model.multi_modal_projector(_features(model, corpus, indices, device)).flatten(0, 1)
-    means = torch.stack([features[labels == c].mean(0) for c in range(BACKGROUND)])
+    seen = [c for c in range(BACKGROUND) if (labels == c).any()]
+    means = torch.stack([features[labels == c].mean(0) for c in seen])
     directions = nn.functional.normalize(means - means.mean(0), dim=-1)
     embeddings = model.get_input_embeddings().weight
     norm = embeddings[embeddings.norm(dim=-1) > 0].norm(dim=-1).mean()
@@ -162,9 +163,9 @@ def initialize_words(
     scale = norm / features.norm(dim=-1).mean()
     last.weight.mul_(scale)
     last.bias.mul_(scale)
-    for c, name in enumerate(CATEGORY_NAMES):
-        for word in processor.tokenizer(name, add_special_tokens=False).input_ids:
-            embeddings[word] = directions[c] * norm
+    for c, direction in zip(seen, directions, strict=True):
+        for word in processor.tokenizer(CATEGORY_NAMES[c], add_special_tokens=False).input_ids:
+            embeddings[word] = direction * norm
 
 
 @torch.no_grad()

@@ -53,7 +53,10 @@ def test_box_and_area_are_those_of_the_polygons(category):
     expected = (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
     found = np.array([left, top, left + width, top + height]) * SUPERSAMPLING
     assert np.abs(found - expected).max() <= 2.01  # Pillow draws the outline pixels too
-    assert drawn.objects[0].area == pytest.approx(mask.sum() / SUPERSAMPLING**2, rel=0.12)
+    # Pillow fills the pixels that an outline touches, not only those whose center is inside: up to one fine
+    # pixel around every stroke. The annotation is exact for the pixels drawn (the next tests).
+    rim = sum(np.hypot(*np.diff(mask.astype(float), axis=axis, append=0).nonzero()).size for axis in (0, 1))
+    assert 0 <= drawn.objects[0].area * SUPERSAMPLING**2 - mask.sum() <= rim
     assert drawn.objects[0].visible_share == pytest.approx(1.0, abs=0.12)
 
 
