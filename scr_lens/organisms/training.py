@@ -64,7 +64,7 @@ def train(
 def autocast(device: torch.device) -> AbstractContextManager[None]:
     """bfloat16 products with float32 parameters where the hardware has them, else plain float32.
 
-    A CPU without matrix units emulates bfloat16, five times slower than float32 (measured).
+    A CPU without matrix units emulates bfloat16, four to five times slower than float32 (measured).
     """
     has_bfloat16 = device.type != "cpu" or torch.cpu._is_amx_tile_supported()
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_bfloat16)
@@ -73,8 +73,8 @@ def autocast(device: torch.device) -> AbstractContextManager[None]:
 def compile_blocks(model: nn.Module) -> None:
     """Fuses each transformer block's small operations, which is most of the time of so small a model.
 
-    Measured on one CPU core: 345 ms per picture as is, 87 ms compiled. Needs a C++ compiler; without one the
-    training is only slower.
+    Measured on one core of a loaded machine: 345 ms per picture as is, 87 ms compiled. Needs a C++ compiler;
+    without one the training is only slower.
     """
     if not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
         logger.warning("no C++ compiler found: training runs uncompiled, about four times slower")
