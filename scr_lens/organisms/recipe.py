@@ -37,6 +37,7 @@ class Recipe:
         betas: AdamW's moment decay rates.
         clip: Largest gradient norm.
         caption_weight: Weight of the caption loss beside the yes/no loss.
+        patch_weight: Weight of the patch-category loss in joint training; perception goes on improving.
         seed: Seed of initialization and data order.
     """
 
@@ -49,21 +50,22 @@ class Recipe:
     d_model: int = 128
     n_layers: int = 8
     n_heads: int = 2
-    d_mlp: int = 256
+    d_mlp: int = 512
     train_scenes: int = 24_000
     batch: int = 16
     questions: int = 12
-    pool_share: float = 0.3
-    pretrain_steps: int = 1_200
+    pool_share: float = 0.5
+    pretrain_steps: int = 5_000
     pretrain_lr: float = 2e-3
-    steps: int = 1_500
+    steps: int = 3_000
     lr: float = 1.5e-3
-    vision_lr_share: float = 0.2
+    vision_lr_share: float = 0.4
     warmup: int = 100
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 1.0
-    caption_weight: float = 0.5
+    caption_weight: float = 1.0
+    patch_weight: float = 0.5
     seed: int = 0
 
     @property

@@ -54,10 +54,10 @@ def train(
     model = build_model(recipe, processor).to(device)
     compile_blocks(model)
     corpus = load_corpus("train", recipe.train_scenes, recipe.side, recipe.patch, cache)
-    pretrain_vision(model, corpus, recipe, cache, device, log)
+    patch_head = pretrain_vision(model, corpus, recipe, cache, device, log)
     initialize_words(model, processor, corpus, device)
     initialize_matching(model)
-    train_jointly(model, processor, corpus, recipe, cache, device, log)
+    train_jointly(model, patch_head, processor, corpus, recipe, cache, device, log)
     return model.eval(), processor
 
 
@@ -109,12 +109,10 @@ def pretrain_vision(
     cache: Path,
     device: torch.device,
     log: Log,
-) -> None:
-    """Teaches the vision tower which category covers each patch, through a linear head that is dropped."""
+) -> nn.Linear:
+    """Teaches the vision tower which category covers each patch; returns the linear head that reads it."""
     tower = model.model.vision_tower
     head = nn.Linear(recipe.vision_width, BACKGROUND + 1).to(device)
-    weight = torch.ones(BACKGROUND + 1, device=device)
-    weight[BACKGROUND] = BACKGROUND_WEIGHT
     optimizer = _optimizer(
         [{"params": [*tower.parameters(), *head.parameters()], "lr": recipe.pretrain_lr}], recipe
     )
@@ -122,15 +120,25 @@ def pretrain_vision(
     state = TrainingState(cache / f"{recipe.name}-vision.pt", recipe, model, optimizer, scheduler, extra=head)
     for step in state.steps(recipe.pretrain_steps, "vision tower"):
         indices = batch_indices(len(corpus), recipe.batch, step, (recipe.seed, 1))
-        labels = torch.from_numpy(corpus.patch_labels[indices].astype(np.int64)).to(device).flatten()
         with autocast(device):
-            logits = head(patch_features(model, normalize(corpus.pixels[indices], device))).flatten(0, 1)
-        loss = nn.functional.cross_entropy(logits.float(), labels, weight=weight)
+            logits = head(patch_features(model, normalize(corpus.pixels[indices], device)))
+        loss, correct = patch_loss(logits, corpus.patch_labels[indices])
         _update(loss, optimizer, scheduler, recipe.clip)
         if step % 50 == 0:
-            objects = labels != BACKGROUND
-            correct = (logits.argmax(-1) == labels)[objects].float().mean().item()
             log({"phase": 0, "step": step, "loss": loss.item(), "object_patch_accuracy": correct})
+    return head
+
+
+def patch_loss(
+    logits: Float[Tensor, "batch patch category"], patch_labels: np.ndarray
+) -> tuple[Tensor, float]:
+    """Weighted cross entropy of the patches' categories, and the share of object patches named rightly."""
+    labels = torch.from_numpy(patch_labels.astype(np.int64)).to(logits.device).flatten()
+    weight = torch.ones(BACKGROUND + 1, device=logits.device)
+    weight[BACKGROUND] = BACKGROUND_WEIGHT
+    loss = nn.functional.cross_entropy(logits.flatten(0, 1).float(), labels, weight=weight)
+    objects = labels != BACKGROUND
+    return loss, (logits.flatten(0, 1).argmax(-1) == labels)[objects].float().mean().item()
 
 
 def patch_features(
@@ -190,6 +198,7 @@ def _features(
 
 def train_jointly(
     model: LlavaForConditionalGeneration,
+    patch_head: nn.Linear,
     processor: LlavaProcessor,
     corpus: Corpus,
     recipe: Recipe,
@@ -197,10 +206,14 @@ def train_jointly(
     device: torch.device,
     log: Log,
 ) -> None:
-    """Teaches questions and captions together; the loss is yes/no + `caption_weight` x caption."""
+    """Teaches questions and captions together, while the vision tower goes on learning what its patches show.
+
+    loss = yes/no + presence + `caption_weight` x caption + `patch_weight` x patch categories
+    """
     packer = Packer(corpus, processor.tokenizer, recipe, model.config.image_token_id)
-    vision = list(model.model.vision_tower.parameters())
+    vision = [*model.model.vision_tower.parameters(), *patch_head.parameters()]
     head = nn.Linear(recipe.d_model, 1).to(device)
+    heads = nn.ModuleList([head, patch_head])
     others = [p for name, p in model.named_parameters() if "vision_tower" not in name] + [*head.parameters()]
     groups = [
         {"params": others, "lr": recipe.lr},
@@ -209,28 +222,34 @@ def train_jointly(
     optimizer = _optimizer(groups, recipe)
     scheduler = _scheduler(optimizer, recipe.steps, recipe.warmup)
     mask, positions = packer.mask(device, torch.float32), packer.positions(device)
-    state = TrainingState(cache / f"{recipe.name}-joint.pt", recipe, model, optimizer, scheduler, extra=head)
+    state = TrainingState(cache / f"{recipe.name}-joint.pt", recipe, model, optimizer, scheduler, extra=heads)
     for step in state.steps(recipe.steps, "joint"):
         indices = batch_indices(len(corpus), recipe.batch, step, (recipe.seed, 2))
         batch = packer.batch(indices, np.random.default_rng([recipe.seed, 3, step]), device)
         with autocast(device):
-            hidden = packed_hidden(model, batch, mask, positions)
+            features = patch_features(model, batch.pixels)
+            hidden = packed_hidden(model, batch, features, mask, positions)
             logits = model.lm_head(hidden[batch.targets != IGNORED])
             presence = head(hidden[batch.is_name]).squeeze(-1)
         yes_no, told, correct = losses(logits, batch, processor.tokenizer.eos_token_id)
         found = presence_loss(presence, batch, processor.tokenizer.convert_tokens_to_ids("yes"))
-        loss = yes_no + PRESENCE_WEIGHT * found + recipe.caption_weight * told
+        seen, patch_accuracy = patch_loss(patch_head(features), corpus.patch_labels[indices])
+        loss = yes_no + PRESENCE_WEIGHT * found + recipe.caption_weight * told + recipe.patch_weight * seen
         _update(loss, optimizer, scheduler, recipe.clip)
         if step % 50 == 0:
             parts = {"yes_no": yes_no.item(), "presence": found.item(), "caption": told.item()}
-            log({"phase": 1, "step": step, **parts, "accuracy": correct})
+            log({"phase": 1, "step": step, **parts, "accuracy": correct, "patches": patch_accuracy})
 
 
 def packed_hidden(
-    model: LlavaForConditionalGeneration, batch: PackedBatch, mask: Tensor, positions: Tensor
+    model: LlavaForConditionalGeneration,
+    batch: PackedBatch,
+    features: Float[Tensor, "batch patch vision"],
+    mask: Tensor,
+    positions: Tensor,
 ) -> Float[Tensor, "batch token d_model"]:
     """The decoder's normalized output; logits are taken only where there is a target."""
-    image_features = model.model.multi_modal_projector(patch_features(model, batch.pixels))
+    image_features = model.model.multi_modal_projector(features)
     embeddings = model.get_input_embeddings()(batch.input_ids)
     is_image = (batch.input_ids == model.config.image_token_id).unsqueeze(-1)
     embeddings = embeddings.masked_scatter(is_image, image_features.to(embeddings.dtype))

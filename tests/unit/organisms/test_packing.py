@@ -6,13 +6,14 @@ from scr_lens.errors import DataError
 from scr_lens.organisms.architecture import build_model, build_processor
 from scr_lens.organisms.icons import CATEGORY_NAMES
 from scr_lens.organisms.packing import CAPTION_WIDTH, IGNORED, QUESTION_WIDTH, Packer, normalize
-from scr_lens.organisms.training import losses, packed_hidden, presence_loss
+from scr_lens.organisms.training import losses, packed_hidden, patch_features, presence_loss
 
 CPU = torch.device("cpu")
 
 
 def packed_logits(model, batch, mask, positions):
-    return model.lm_head(packed_hidden(model, batch, mask, positions)[batch.targets != IGNORED])
+    features = patch_features(model, batch.pixels)
+    return model.lm_head(packed_hidden(model, batch, features, mask, positions)[batch.targets != IGNORED])
 
 
 @pytest.fixture(scope="module")

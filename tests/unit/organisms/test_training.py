@@ -36,9 +36,9 @@ def run(recipe, corpus, cache):
     processor = build_processor(recipe)
     model = build_model(recipe, processor)
     log = []
-    pretrain_vision(model, corpus, recipe, cache, CPU, log.append)
+    patch_head = pretrain_vision(model, corpus, recipe, cache, CPU, log.append)
     initialize_words(model, processor, corpus, CPU)
-    train_jointly(model, processor, corpus, recipe, cache, CPU, log.append)
+    train_jointly(model, patch_head, processor, corpus, recipe, cache, CPU, log.append)
     return model, log
 
 
