@@ -9,7 +9,7 @@ from torch import Tensor
 
 from scr_lens.config import DiagnosticConfig, LayerRange, ScrConfig
 from scr_lens.interventions import Intervention, find_method
-from scr_lens.trace import Batch, CaptureSpec, Lens, PassRecord, diagnose, run_pass
+from scr_lens.trace import Batch, CaptureSpec, Lens, PassRecord, diagnose, run_pass, untouched_pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,10 @@ class Baseline:
 
 
 def baseline_pass(lens: Lens, batch: Batch, keys: tuple[str, ...], capture: CaptureSpec) -> Baseline:
-    """Runs the untouched model once.
+    """Runs the untouched model once; questions about one image share the image's computation.
+
+    Sharing is exact to rounding and happens by itself where samples have one image object in common and
+    nothing stands against it; see `trace.shared_prefix`.
 
     Args:
         lens: The model.
@@ -45,7 +48,7 @@ def baseline_pass(lens: Lens, batch: Batch, keys: tuple[str, ...], capture: Capt
     Returns:
         The baseline, from which `treated_pass` builds every method.
     """
-    return Baseline(lens, batch, keys, capture, run_pass(lens, batch, capture))
+    return Baseline(lens, batch, keys, capture, untouched_pass(lens, batch, capture))
 
 
 def attention_maps(baseline: Baseline, config: DiagnosticConfig) -> tuple[Float[Tensor, " patch"], ...]:

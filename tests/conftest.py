@@ -1,11 +1,11 @@
 """Fixtures shared by all tests."""
 
-import dataclasses
 import os
 from pathlib import Path
 
 import pytest
 import torch
+from families import TINY_FAMILIES, TinyFamily, family_twins
 from tiny import SIZES, Twins, build_twins, ragged_samples
 
 from scr_lens.config import ScrConfig
@@ -18,10 +18,22 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="session", params=[4, 2], ids=["all-heads", "grouped-heads"])
-def twins(request: pytest.FixtureRequest) -> Twins:
-    """A tiny lens and its plain eager twin, with and without grouped-query attention."""
-    return build_twins(dataclasses.replace(SIZES, n_kv_heads=request.param))
+@pytest.fixture(scope="session", params=list(TINY_FAMILIES))
+def family_name(request: pytest.FixtureRequest) -> str:
+    """Each family of the test registry in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def tiny_family(family_name: str) -> TinyFamily:
+    """What the tests know about the family."""
+    return TINY_FAMILIES[family_name]
+
+
+@pytest.fixture(scope="session")
+def twins(family_name: str) -> Twins:
+    """A tiny lens of each family and its plain eager twin."""
+    return family_twins(family_name)
 
 
 @pytest.fixture(scope="session")

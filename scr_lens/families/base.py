@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
+from transformers import AutoProcessor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from scr_lens.errors import ContractError
 from scr_lens.grid import PatchGrid
 
 Encoding = dict[str, Tensor]
@@ -23,12 +25,16 @@ class ModelFamily(ABC):
         layers_path: Dotted path from the Hugging Face model to the list of decoder blocks.
         text_config_name: Name of the language model's sub-config, "" when it is the top-level config.
         vision_config_names: Names of the sub-configs that keep plain SDPA.
+        processor_class: What loads the checkpoint's processor; anything with `from_pretrained`.
+        token_meaning: What one image token stands for, in a few words.
     """
 
     model_type: ClassVar[str]
     layers_path: ClassVar[str]
     text_config_name: ClassVar[str] = "text_config"
     vision_config_names: ClassVar[tuple[str, ...]] = ("vision_config",)
+    processor_class: ClassVar[Any] = AutoProcessor
+    token_meaning: ClassVar[str] = "one patch of the image"
 
     @abstractmethod
     def grids(self, encoding: Encoding, config: Any) -> tuple[PatchGrid, ...]:
@@ -67,6 +73,18 @@ class ModelFamily(ABC):
         Raises:
             ContractError: If the two would not give one image token per grid cell.
         """
+
+    def normalization(self, config: Any) -> str:
+        """Where a decoder block normalizes: "pre-norm" (the input of attention and MLP) unless overridden.
+
+        Args:
+            config: The Hugging Face model's config.
+
+        Returns:
+            A short name; anything but "pre-norm" contradicts the paper's description of its models.
+        """
+        del config
+        return "pre-norm"
 
     def text_config(self, config: Any) -> Any:
         """The language model's config (the top-level one when there is no sub-config)."""
@@ -116,11 +134,12 @@ class ModelFamily(ABC):
         )
         return {name: value for name, value in encoding.items() if isinstance(value, Tensor)}
 
-    def position_ids(self, encoding: Encoding) -> Int[Tensor, "batch seq"] | None:
+    def position_ids(self, encoding: Encoding) -> Int[Tensor, "*axis batch seq"] | None:
         """Positions that count real tokens only, so that left padding does not move a token.
 
         Returns:
-            One position per token, 0 at padding; None when the model derives them itself.
+            One position per token (or one per token and rotary axis), arbitrary at padding; None when the
+            model derives them itself.
         """
         return (encoding["attention_mask"].long().cumsum(-1) - 1).clamp(min=0)
 
@@ -162,3 +181,21 @@ class ModelFamily(ABC):
         """Everything a forward pass takes: the encoding, plus `position_ids` where the family sets them."""
         positions = self.position_ids(encoding)
         return encoding if positions is None else {**encoding, "position_ids": positions}
+
+
+def require_equal(name: str, model_value: object, processor_value: object) -> None:
+    """Refuse a checkpoint whose model and processor disagree about one setting; for `ModelFamily.check`.
+
+    Args:
+        name: The setting.
+        model_value: Its value in the model's config.
+        processor_value: Its value in the processor.
+
+    Raises:
+        ContractError: If the two differ.
+    """
+    if model_value != processor_value:
+        raise ContractError(
+            f"{name} is {model_value!r} in the model's config but {processor_value!r} in the processor's; "
+            "the two must agree: load the processor saved with this checkpoint"
+        )

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scr_lens.errors import ContractError
-from scr_lens.families.base import Encoding, ModelFamily
+from scr_lens.families.base import Encoding, ModelFamily, require_equal
 from scr_lens.grid import PatchGrid
 
 # Vision towers that give one token per patch in raster order, and whether they put a class token in front.
@@ -58,13 +58,5 @@ class LlavaFamily(ModelFamily):
                 f"vision_feature_select_strategy={strategy!r} with a {tower} does not leave one token per "
                 f"patch; set it to {expected!r} in the checkpoint's config.json and processor_config.json"
             )
-        _check_agreement("patch_size", config.vision_config.patch_size, processor.patch_size)
-        _check_agreement("vision_feature_select_strategy", strategy, processor.vision_feature_select_strategy)
-
-
-def _check_agreement(name: str, model_value: object, processor_value: object) -> None:
-    if model_value != processor_value:
-        raise ContractError(
-            f"{name} is {model_value!r} in the model's config but {processor_value!r} in the processor's; "
-            "the two must agree: load the processor saved with this checkpoint"
-        )
+        require_equal("patch_size", config.vision_config.patch_size, processor.patch_size)
+        require_equal("vision_feature_select_strategy", strategy, processor.vision_feature_select_strategy)

@@ -2,9 +2,22 @@
 
 from scr_lens.errors import ContractError, unknown_name
 from scr_lens.families.base import ModelFamily
+from scr_lens.families.chameleon import ChameleonFamily
 from scr_lens.families.llava import LlavaFamily
+from scr_lens.families.qwen2_5_vl import Qwen25VLFamily
+from scr_lens.families.qwen2_vl import Qwen2VLFamily
+from scr_lens.families.qwen_vl import QwenVLFamily
 
-FAMILIES: dict[str, ModelFamily] = {family.model_type: family for family in (LlavaFamily(),)}
+FAMILIES: dict[str, ModelFamily] = {
+    family.model_type: family
+    for family in (
+        LlavaFamily(),
+        ChameleonFamily(),
+        Qwen2VLFamily(),
+        QwenVLFamily(),
+        Qwen25VLFamily(),
+    )
+}
 
 
 def family_for(model_type: str) -> ModelFamily:

@@ -15,8 +15,10 @@ from scr_lens.trace.generation import Generated, generate
 from scr_lens.trace.loading import load
 from scr_lens.trace.model import Lens, wrap
 from scr_lens.trace.passes import run_pass
+from scr_lens.trace.plain import plain_twin
 from scr_lens.trace.record import PassRecord, SampleRecord, YesNo
 from scr_lens.trace.sample import Batch, Sample
+from scr_lens.trace.shared_prefix import run_pass_shared, untouched_pass
 
 __all__ = [
     "ESTIMATORS",
@@ -35,7 +37,10 @@ __all__ = [
     "encode_images",
     "generate",
     "load",
+    "plain_twin",
     "run_pass",
+    "run_pass_shared",
+    "untouched_pass",
     "walk",
     "wrap",
 ]

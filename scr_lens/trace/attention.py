@@ -1,85 +1,45 @@
 """The registered attention "scr_rows": SDPA, plus the softmax rows that were asked for and nothing else.
 
 The request lives on a `RowTap` that all attention modules of one language model share. Without a live request
-the function is SDPA itself.
+the function is SDPA itself. An `AttentionEdit` on the same tap changes probabilities before they are used.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from scr_lens.config import LayerRange, QuerySet
-from scr_lens.layout import TokenLayout
+from scr_lens.trace.row_request import RowRequest as RowRequest
+from scr_lens.trace.scores import Scores
 
 ATTN_IMPLEMENTATION = "scr_rows"
 TAP_ATTRIBUTE = "scr_row_tap"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RowRequest:
-    """Which softmax rows and columns a pass wants, per row of the batch.
+class AttentionEdit(Protocol):
+    """A change of attention probabilities between the softmax and the values."""
 
-    Shorter samples are padded: queries by repeating the sample's last query, images by repeating its last
-    patch.
+    @property
+    def request(self) -> RowRequest:
+        """The blocks and the queries whose probabilities are changed, and the patches they may look at."""
 
-    Args:
-        layers: Blocks to compute rows at.
-        queries: Absolute positions of the query tokens.
-        query_is_real: False where `queries` is padding.
-        images: Absolute positions of the patches.
-        key_length: Length of the key sequence the positions refer to.
-        first_query: Smallest query position, kept as a number so that checking it never waits for a device.
-    """
-
-    layers: LayerRange
-    queries: Int[Tensor, "batch query"]
-    query_is_real: Bool[Tensor, "batch query"]
-    images: Int[Tensor, "batch patch"]
-    key_length: int
-    first_query: int
-
-    @classmethod
-    def of(cls, layouts: Sequence[TokenLayout], layers: LayerRange, queries: QuerySet) -> "RowRequest":
-        """The request for a batch: text queries of each sample against its own patches.
+    def __call__(
+        self, probabilities: Float[Tensor, "batch head asked key"]
+    ) -> Float[Tensor, "batch head asked key"]:
+        """Change the probabilities of some queries over all keys.
 
         Args:
-            layouts: One layout per row of the batch, all of the same row length.
-            layers: Blocks to compute rows at.
-            queries: Which text positions ask.
+            probabilities: Softmax rows, of the request's queries or of any other set of text queries.
 
         Returns:
-            A request on the CPU.
-
-        Raises:
-            LayoutError: If "question" is asked for and a question is empty.
+            Rows with the same sums.
         """
-        positions, real = pad_positions([layout.queries(queries) for layout in layouts])
-        return cls(
-            layers=layers,
-            queries=positions,
-            query_is_real=real,
-            images=pad_positions([layout.image_positions for layout in layouts])[0],
-            key_length=layouts[0].seq_len,
-            first_query=int(positions.min()),
-        )
-
-    def fits(self, layer: int, query: Tensor, key: Tensor) -> bool:
-        """Whether an attention call is one that this request was made for."""
-        offset = key.shape[2] - query.shape[2]
-        return (
-            layer in self.layers
-            and query.shape[0] == len(self.queries)
-            and key.shape[2] == self.key_length
-            and offset <= self.first_query
-        )
 
 
 class RowTap:
@@ -87,12 +47,25 @@ class RowTap:
 
     Attributes:
         request: The live request, None outside a pass.
+        edit: The live change of attention, None unless `editing` is active.
         count: How many attention calls have returned rows so far; proves in tests that the row code ran.
+        edited: How many attention calls an edit has changed so far.
     """
 
     def __init__(self) -> None:
         self.request: RowRequest | None = None
+        self.edit: AttentionEdit | None = None
         self.count = 0
+        self.edited = 0
+
+    @contextmanager
+    def editing(self, edit: AttentionEdit) -> Iterator[None]:
+        """Make a change of attention live inside the context, then whatever was live before."""
+        before, self.edit = self.edit, edit
+        try:
+            yield
+        finally:
+            self.edit = before
 
     @contextmanager
     def requesting(self, request: RowRequest | None) -> Iterator[None]:
@@ -102,23 +75,6 @@ class RowTap:
             yield
         finally:
             self.request = before
-
-
-def pad_positions(
-    positions: Sequence[Int[Tensor, "_"]],
-) -> tuple[Int[Tensor, "batch longest"], Bool[Tensor, "batch longest"]]:
-    """Stack position lists of different lengths, repeating each list's last entry as padding.
-
-    Args:
-        positions: One non-empty list per row of the batch.
-
-    Returns:
-        The stacked positions, and False where an entry is padding.
-    """
-    longest = max(len(p) for p in positions)
-    padded = torch.stack([torch.cat([p, p[-1:].expand(longest - len(p))]) for p in positions])
-    lengths = torch.tensor([len(p) for p in positions])
-    return padded, torch.arange(longest)[None] < lengths[:, None]
 
 
 def scr_rows_attention(
@@ -148,18 +104,73 @@ def scr_rows_attention(
     """
     output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
     tap = getattr(module, TAP_ATTRIBUTE, None)
-    request = tap.request if isinstance(tap, RowTap) else None
-    if tap is None or request is None or not request.fits(int(module.layer_idx), query, key):  # type: ignore[arg-type]
+    if not isinstance(tap, RowTap) or (tap.request is None and tap.edit is None):
         return output, None
-    tap.count += 1
+    layer = int(module.layer_idx)  # type: ignore[arg-type]
     causal = kwargs.get("is_causal")
     causal = getattr(module, "is_causal", True) if causal is None else causal
-    return output, attention_rows(
-        query, key, attention_mask, request, kwargs.get("scaling"), is_causal=causal
-    )
+    scores = Scores(query, key, attention_mask, kwargs.get("scaling"), causal)
+    edit = tap.edit if tap.edit is not None and tap.edit.request.fits(layer, query, key) else None
+    if edit is not None:
+        tap.edited += 1
+        output = edited_output(output, scores, value, edit)
+    if tap.request is None or not tap.request.fits(layer, query, key):
+        return output, None
+    tap.count += 1
+    return output, requested_rows(scores, tap.request, edit)
+
+
+def edited_output(
+    output: Float[Tensor, "batch query head d_head"],
+    scores: Scores,
+    value: Float[Tensor, "batch kv_head key d_head"],
+    edit: AttentionEdit,
+) -> Float[Tensor, "batch query head d_head"]:
+    """SDPA's output with the edit's queries reading by the changed probabilities.
+
+    o_q <- o_q + sum_k (p'_qk - p_qk) v_k, so that an edit that changes nothing adds exact zeros.
+
+    Args:
+        output: What SDPA returned.
+        scores: The call.
+        value: Values of the call.
+        edit: The change.
+
+    Returns:
+        A new tensor; rows of other queries are bitwise those of `output`.
+    """
+    queries = edit.request.queries.to(output.device)
+    plain = scores.probabilities(queries)
+    change = edit(plain) - plain
+    batch, heads, asked, keys = change.shape
+    grouped = change.reshape(batch, value.shape[1], -1, keys).to(value.dtype) @ value
+    added = grouped.reshape(batch, heads, asked, -1).transpose(1, 2)
+    index = torch.arange(batch, device=output.device)[:, None], scores.rows(queries)
+    result = output.clone()
+    result[index] = output[index] + added
+    return result
 
 
 @torch.no_grad()
+def requested_rows(
+    scores: Scores, request: RowRequest, edit: AttentionEdit | None = None
+) -> Float[Tensor, "batch head asked patch"]:
+    """Rows of a request as the model used them, at the requested image columns.
+
+    Args:
+        scores: The call.
+        request: Positions to compute.
+        edit: The change that is live in this call.
+
+    Returns:
+        Probabilities in [0, 1] after the edit.
+    """
+    probabilities = scores.probabilities(request.queries.to(scores.query.device))
+    used = probabilities if edit is None else edit(probabilities)
+    images = request.images.to(scores.query.device)
+    return used.gather(-1, images[:, None, None, :].expand(*used.shape[:3], -1))
+
+
 def attention_rows(
     query: Float[Tensor, "batch head query d_head"],
     key: Float[Tensor, "batch kv_head key d_head"],
@@ -185,40 +196,7 @@ def attention_rows(
     Returns:
         Probabilities in [0, 1]; a row sums to at most 1, the rest went to other keys.
     """
-    queries, images = request.queries.to(query.device), request.images.to(query.device)
-    batch = torch.arange(len(queries), device=query.device)[:, None]
-    causal = is_causal and attention_mask is None and query.shape[2] > 1
-    # Without a mask SDPA aligns a causal query block with the first keys; otherwise it is the tail of the
-    # keys.
-    rows = queries if causal else queries - (key.shape[2] - query.shape[2])
-    selected = query[batch, :, rows].transpose(1, 2)
-    scores = _grouped_scores(selected, key) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-    if causal:
-        future = torch.arange(key.shape[2], device=key.device) > rows[:, :, None]
-        scores = scores.masked_fill(future[:, None], torch.finfo(scores.dtype).min)
-    elif attention_mask is not None:
-        scores = _masked(scores, attention_mask, batch, rows)
-    probabilities = torch.softmax(scores, dim=-1, dtype=torch.float32)
-    columns = images[:, None, None, :].expand(*probabilities.shape[:3], -1)
-    return probabilities.gather(-1, columns)
-
-
-def _grouped_scores(
-    query: Float[Tensor, "b h q d"], key: Float[Tensor, "b g k d"]
-) -> Float[Tensor, "b h q k"]:
-    """Dot products where consecutive query heads share a key head."""
-    batch, heads, asked, width = query.shape
-    grouped = query.reshape(batch, key.shape[1], -1, width)
-    return (grouped @ key.transpose(2, 3)).reshape(batch, heads, asked, key.shape[2])
-
-
-def _masked(scores: Float[Tensor, "b h q k"], mask: Tensor, batch: Tensor, rows: Tensor) -> Tensor:
-    """Apply the rows of a 4-D boolean or additive mask to the scores of those rows."""
-    wide = mask.expand(scores.shape[0], -1, -1, -1)[..., : scores.shape[-1]]
-    picked = wide[batch, :, rows].transpose(1, 2)
-    if picked.dtype == torch.bool:
-        return scores.masked_fill(~picked, torch.finfo(scores.dtype).min)
-    return scores + picked
+    return requested_rows(Scores(query, key, attention_mask, scaling, is_causal), request)
 
 
 def register() -> None:

@@ -10,8 +10,8 @@ from scr_lens.config import DiagnosticConfig
 from scr_lens.errors import ContractError
 from scr_lens.trace.capture import CaptureSpec
 from scr_lens.trace.model import Lens
-from scr_lens.trace.passes import run_pass
 from scr_lens.trace.sample import Batch, Sample
+from scr_lens.trace.shared_prefix import untouched_pass
 
 
 def diagnose(
@@ -66,7 +66,7 @@ def _maps(lens: Lens, batch: Batch, config: DiagnosticConfig) -> tuple[Tensor, .
         logits=False,
         stop_after=layers.last,
     )
-    records = run_pass(lens, batch, capture).samples
+    records = untouched_pass(lens, batch, capture).samples
     if config.head_share == 1:
         return tuple(_present(record.attention).mean(0) for record in records)
     return tuple(strongest_heads(_present(record.attention_heads), config.head_share) for record in records)

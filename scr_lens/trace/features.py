@@ -7,6 +7,9 @@ import torch
 from scr_lens.trace.model import Lens
 from scr_lens.trace.sample import Batch
 
+FEATURES = "mm_encoder_outputs"
+"""Name of the forward input that holds image features."""
+
 
 def encode_images(lens: Lens, batch: Batch) -> Batch:
     """Run the image tower once per distinct picture of a batch.
@@ -19,8 +22,11 @@ def encode_images(lens: Lens, batch: Batch) -> Batch:
         batch: Samples prepared by `lens.prepare`.
 
     Returns:
-        The batch with features in place of pixels; the batch itself if the family cannot take features.
+        The batch with features in place of pixels; the batch itself if it has them already, or the family
+        cannot take features.
     """
+    if FEATURES in batch.forward_inputs:
+        return batch
     rows: dict[int, int] = {}
     owners = [rows.setdefault(id(sample.image), row) for row, sample in enumerate(batch.samples)]
     first = sorted(rows.values())

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedConfig
+from transformers import AutoModelForImageTextToText, PreTrainedConfig
 
 from scr_lens.errors import ConfigError, DataError, unknown_name
 from scr_lens.families import family_for
@@ -68,7 +68,7 @@ def load(
     _require_complete(source, report["missing_keys"])
     if device_map is None:
         model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    processor = _from_pretrained(AutoProcessor, source, **where)
+    processor = _from_pretrained(family.processor_class, source, **where)
     version = where.get("revision") or folder_digest(Path(source))
     return wrap(model, processor, model_id=str(path_or_name), revision=version)
 

@@ -2,7 +2,7 @@
 
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from nnsight import TransformersModel
 from nnsight.tracing.backend import Backend
-from torch import nn
+from torch import Tensor, nn
 
 from scr_lens.config import LayerRange, QuerySet
 from scr_lens.errors import ContractError, DataError
@@ -20,6 +20,7 @@ from scr_lens.layout import build_layout
 from scr_lens.trace.attention import ATTN_IMPLEMENTATION, RowRequest, RowTap, attach_tap, register
 from scr_lens.trace.digests import processor_digest
 from scr_lens.trace.editing import apply
+from scr_lens.trace.image_once import each_image_once
 from scr_lens.trace.sample import Batch, Sample
 
 SPELLINGS = {"yes": ("yes", "Yes", "YES"), "no": ("no", "No", "NO")}
@@ -168,7 +169,9 @@ class Lens:
             sample.rendered(placeholder, self.family.prompt(self.processor, sample.question or ""))
             for sample in group
         )
-        encoding = self.family.encode(self.processor, [sample.image for sample in group], prompts)
+        encoding = self._as_model_type(
+            self.family.encode(each_image_once(self.processor), [sample.image for sample in group], prompts)
+        )
         self._check_length(encoding["input_ids"].shape[1])
         tail = self.family.template_tail(self.processor, self.config)
         layouts = tuple(
@@ -237,6 +240,13 @@ class Lens:
         with self.nn.edit() as (_, envoy):
             apply(replace(self, nn=envoy), intervention)
         return replace(self, nn=envoy)
+
+    def _as_model_type(self, encoding: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Pixels in the model's own number type: not every image tower converts them itself."""
+        return {
+            name: value.to(self.hf_model.dtype) if value.is_floating_point() else value
+            for name, value in encoding.items()
+        }
 
     def _check_length(self, seq_len: int) -> None:
         limit = getattr(self.family.text_config(self.config), "max_position_embeddings", None)

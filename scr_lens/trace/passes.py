@@ -52,11 +52,18 @@ def _trace(lens: Lens, recorder: Recorder, intervention: Intervention) -> None:
         queries=recorder.capture.queries,
         logits_to_keep=1,
     ) as tracer:
-        _observe(lens, recorder, intervention, tracer)
+        observe(lens, recorder, intervention, tracer)
 
 
-def _observe(lens: Lens, recorder: Recorder, intervention: Intervention, tracer: Any) -> None:
-    """The body of the trace: visit the blocks in execution order, then the logits."""
+def observe(lens: Lens, recorder: Recorder, intervention: Intervention, tracer: Any) -> None:
+    """The body of a trace: visit the blocks in execution order, then the logits.
+
+    Args:
+        lens: The lens that is being traced.
+        recorder: Takes what the capture asks for.
+        intervention: Applied at its blocks.
+        tracer: The trace, stopped after the last block that is asked for.
+    """
     edited = intervention.layers.layers if intervention.layers is not None else range(0)
     for layer, envoy in enumerate(lens.layers):
         if layer == 0 and recorder.capture.gradients:

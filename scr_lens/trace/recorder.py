@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from scr_lens.errors import ConfigError, ContractError
-from scr_lens.trace.attention import RowRequest, pad_positions
 from scr_lens.trace.capture import CaptureSpec
 from scr_lens.trace.gradients import gradient_credit, target_ids
+from scr_lens.trace.placement import Placement
 from scr_lens.trace.record import PassRecord, SampleRecord
 from scr_lens.trace.sample import Batch
 
@@ -21,27 +21,29 @@ class Recorder:
         batch: The batch that runs.
         capture: What to keep.
         n_layers: Number of decoder blocks of the model.
+        placement: Where the samples lie in the rows that run; None is one row each, as the batch has them.
 
     Raises:
         ConfigError: If the capture asks for blocks the model does not have, or for the wrong number of
             targets.
     """
 
-    def __init__(self, batch: Batch, capture: CaptureSpec, n_layers: int) -> None:
+    def __init__(
+        self, batch: Batch, capture: CaptureSpec, n_layers: int, placement: Placement | None = None
+    ) -> None:
         self.batch = batch
         self.capture = capture
+        self.placement = placement or Placement.one_per_row(batch.layouts)
         self.last_layer = capture.last_layer(n_layers)
         if not isinstance(capture.gradient_target, str) and len(capture.gradient_target) != len(batch):
             raise ConfigError(
                 f"gradient_target has {len(capture.gradient_target)} token ids for {len(batch)} samples; "
                 "give one id per sample"
             )
+        self._samples = (list(self.placement.rows), list(self.placement.slots))
         self.request = (
-            None
-            if capture.attention is None
-            else RowRequest.of(batch.layouts, capture.attention, capture.queries)
+            None if capture.attention is None else self.placement.request(capture.attention, capture.queries)
         )
-        self._images, _ = pad_positions([layout.image_positions for layout in batch.layouts])
         self._norms: list[Tensor] = []
         self._heads: list[Tensor] = []
         self._residuals: dict[int, Tensor] = {}
@@ -71,8 +73,9 @@ class Recorder:
                 f"block {layer} returned no attention rows; the model must run with attn_implementation "
                 "'scr_rows': load it with scr_lens.load and do not change its attention afterwards"
             )
-        real = self.request.query_is_real.to(rows)
-        mean = torch.einsum("bhqn,bq->bhn", rows, real) / real.sum(-1)[:, None, None]
+        asks = self.placement.askers(self.request, self.capture.queries).to(rows)
+        total = torch.einsum("rhqn,rsq->rshn", rows, asks)
+        mean = total[self._samples] / asks.sum(-1)[self._samples][:, None, None]
         self._heads.append(mean if self.capture.attention_heads else mean.mean(1, keepdim=True))
 
     def on_block(self, layer: int, hidden: Float[Tensor, "batch seq d_model"]) -> None:
@@ -92,8 +95,21 @@ class Recorder:
             self._residuals[layer] = at_image
 
     def on_logits(self, logits: Float[Tensor, "batch kept vocab"]) -> None:
-        """Keep the logits of the last position."""
-        self._logits = logits[:, -1]
+        """Keep the logits of every sample's last position: the last of those kept, one per slot.
+
+        Args:
+            logits: Logits of the last position, or of several with those of the slots last.
+
+        Raises:
+            ContractError: If samples share rows and the model kept other positions than one per slot.
+        """
+        rows, slots = self._samples
+        if self.placement.n_slots not in (1, logits.shape[1]):
+            raise ContractError(
+                f"the model kept logits of {logits.shape[1]} positions instead of {self.placement.n_slots}; "
+                "its forward must honor logits_to_keep: use run_pass"
+            )
+        self._logits = logits[rows, [slot - self.placement.n_slots for slot in slots]]
 
     def finish(self) -> PassRecord:
         """Run the backward pass if asked, move everything to the CPU and split it by sample.
@@ -116,27 +132,27 @@ class Recorder:
         if logits is not None and logits.isnan().any():
             raise ContractError("the logits hold NaN; load the model with dtype='float32' or 'bfloat16'")
 
-        def sample(row: int) -> SampleRecord:
-            layout = self.batch.layouts[row]
+        def sample(index: int) -> SampleRecord:
+            layout, row = self.batch.layouts[index], self.placement.rows[index]
             n = layout.grid.size
-            per_head = None if heads is None else heads[:, row, :, :n].clone()
+            per_head = None if heads is None else heads[:, index, :, :n].clone()
             return SampleRecord(
                 layout=layout,
                 resid_norm=_row(norms, row, n),
                 attention=None if per_head is None else per_head.mean(1),
                 attention_layers=self.capture.attention,
                 attention_heads=per_head if self.capture.attention_heads else None,
-                logits=None if logits is None else logits[row].clone(),
+                logits=None if logits is None else logits[index].clone(),
                 residuals={layer: tensor[row, :n].clone() for layer, tensor in residuals.items()},
                 grad_norm=_row(grad_norm, row, n),
                 grad_dot=_row(grad_dot, row, n),
-                target_token_id=None if targets is None else int(targets[row]),
+                target_token_id=None if targets is None else int(targets[index]),
             )
 
-        return PassRecord(tuple(sample(row) for row in range(len(self.batch))))
+        return PassRecord(tuple(sample(index) for index in range(len(self.batch))))
 
     def _at_image(self, hidden: Float[Tensor, "batch seq d_model"]) -> Float[Tensor, "batch patch d_model"]:
-        images = self._images.to(hidden.device)
+        images = self.placement.images.to(hidden.device)
         return hidden[torch.arange(len(images), device=hidden.device)[:, None], images]
 
     def _gradients(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import Twins, noise_image, ragged_samples, reference_run
+from tiny import Twins, reference_run
 from torch import nn
 
 from scr_lens.config import LayerRange
@@ -28,16 +28,16 @@ def request(queries: list[list[int]], images: list[list[int]], key_length: int) 
     )
 
 
-def rows_of_plain_run(lens: Lens, asked: RowRequest, **inputs: Any) -> list[torch.Tensor]:
+def rows_of_plain_run(twins: Twins, asked: RowRequest, **inputs: Any) -> list[torch.Tensor]:
     """The rows every attention module returns in a plain forward of the Hugging Face model."""
     seen: list[torch.Tensor] = []
     handles = [
         block.self_attn.register_forward_hook(lambda _m, _a, out: seen.append(out[1]))
-        for block in lens.hf_model.model.language_model.layers
+        for block in twins.layers
     ]
     try:
-        with lens.tap.requesting(asked), torch.no_grad():
-            lens.hf_model(**inputs)
+        with twins.lens.tap.requesting(asked), torch.no_grad():
+            twins.lens.hf_model(**inputs)
     finally:
         for handle in handles:
             handle.remove()
@@ -46,7 +46,7 @@ def rows_of_plain_run(lens: Lens, asked: RowRequest, **inputs: Any) -> list[torc
 
 @pytest.mark.parametrize("queries", ["all_text_after_image", "question", "last"])
 def test_rows_equal_eager(twins: Twins, queries: Any) -> None:
-    batch = twins.lens.prepare(ragged_samples())
+    batch = twins.batch
     capture = CaptureSpec(attention=LayerRange(1, 3), queries=queries, attention_heads=True)
     record = run_pass(twins.lens, batch, capture)
     eager = reference_run(twins, batch, output_attentions=True)[0].attentions
@@ -87,14 +87,14 @@ def test_rows_equal_a_loop_over_heads_and_keys() -> None:
 
 def test_future_leak(twins: Twins) -> None:
     """A query never attends to later keys, and later tokens never change an earlier query's row."""
-    lens = twins.lens
-    short = lens.prepare(Sample(noise_image(), question="is there a dog ?"))
-    long = lens.prepare(Sample(noise_image(), question="is there a cat ?"))
-    middle = int(short.layouts[0].image_positions[10])
+    lens, image = twins.lens, twins.samples()[1].image
+    short = lens.prepare(Sample(image, question="is there a dog ?"))
+    long = lens.prepare(Sample(image, question="is there a cat ?"))
+    middle = int(short.layouts[0].image_positions[5])
     everything = list(range(short.seq_len))
-    asked = request([[middle, short.seq_len - 5]], [everything], short.seq_len)
-    mine = rows_of_plain_run(lens, asked, **short.forward_inputs)
-    other = rows_of_plain_run(lens, asked, **long.forward_inputs)
+    asked = request([[middle, int(short.layouts[0].text_after_image[0])]], [everything], short.seq_len)
+    mine = rows_of_plain_run(twins, asked, **short.forward_inputs)
+    other = rows_of_plain_run(twins, asked, **long.forward_inputs)
     assert not torch.equal(short.forward_inputs["input_ids"], long.forward_inputs["input_ids"])
     for rows, changed in zip(mine, other, strict=True):
         assert rows[0, :, 0, middle + 1 :].abs().max() == 0
@@ -105,35 +105,35 @@ def test_future_leak(twins: Twins) -> None:
 
 def test_left_padding(twins: Twins) -> None:
     """Padding gets no attention, and a padded sample's rows are those of the sample alone."""
-    lens, samples = twins.lens, ragged_samples()
-    batch = lens.prepare(samples)
-    n_pad = batch.layouts[0].n_pad
+    lens, batch = twins.lens, twins.batch
+    padded_row = max(range(3), key=lambda row: batch.layouts[row].n_pad)
+    n_pad = batch.layouts[padded_row].n_pad
     last = batch.seq_len - 1
     asked = request([[last]] * 3, [list(range(batch.seq_len))] * 3, batch.seq_len)
-    single = lens.prepare(samples[0])
+    single = lens.prepare(batch.samples[padded_row])
     alone = request([[single.seq_len - 1]], [list(range(single.seq_len))], single.seq_len)
-    padded = rows_of_plain_run(lens, asked, **batch.forward_inputs)
-    plain = rows_of_plain_run(lens, alone, **single.forward_inputs)
+    padded = rows_of_plain_run(twins, asked, **batch.forward_inputs)
+    plain = rows_of_plain_run(twins, alone, **single.forward_inputs)
     assert n_pad > 0
     for rows, expected in zip(padded, plain, strict=True):
-        assert rows[0, :, :, :n_pad].abs().max() == 0
-        torch.testing.assert_close(rows[0, :, :, n_pad:], expected[0], rtol=0, atol=1e-6)
+        assert rows[padded_row, :, :, :n_pad].abs().max() == 0
+        torch.testing.assert_close(rows[padded_row, :, :, n_pad:], expected[0], rtol=0, atol=1e-6)
 
 
 def test_kv_prefix(twins: Twins) -> None:
     """With the image in the key-value cache, the question's rows are those of the whole sequence."""
     lens = twins.lens
-    batch = lens.prepare(Sample(noise_image(), question="what color is the ball ?"))
+    batch = lens.prepare(Sample(twins.samples()[1].image, question="what color is the ball ?"))
     layout, inputs = batch.layouts[0], dict(batch.forward_inputs)
     asked = RowRequest.of(batch.layouts, ALL_LAYERS, "all_text_after_image")
-    whole = rows_of_plain_run(lens, asked, **inputs)
+    whole = rows_of_plain_run(twins, asked, **inputs)
     cut = int(layout.text_after_image[0])
-    prefix = {k: v[:, :cut] if k != "pixel_values" else v for k, v in inputs.items()}
+    prefix = {k: v[..., :cut] if v.shape[-1] == batch.seq_len else v for k, v in inputs.items()}
     with torch.no_grad():
         cache = lens.hf_model(**prefix, use_cache=True).past_key_values
-    rest = {"input_ids": inputs["input_ids"][:, cut:], "position_ids": inputs["position_ids"][:, cut:]}
+    rest = {"input_ids": inputs["input_ids"][:, cut:], "position_ids": inputs["position_ids"][..., cut:]}
     tail = rows_of_plain_run(
-        lens, asked, **rest, attention_mask=inputs["attention_mask"], past_key_values=cache, use_cache=True
+        twins, asked, **rest, attention_mask=inputs["attention_mask"], past_key_values=cache, use_cache=True
     )
     for rows, expected in zip(tail, whole, strict=True):
         torch.testing.assert_close(rows, expected, rtol=0, atol=1e-6)

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from tiny import QUESTIONS, Twins, noise_image, ragged_samples, reference_run
+from tiny import QUESTIONS, Twins, noise_image, reference_run
 
 from scr_lens.config import DiagnosticConfig, LayerRange
 from scr_lens.errors import ConfigError, LayoutError
@@ -14,7 +14,7 @@ from scr_lens.trace.hooks import run_pass_with_hooks
 
 
 def test_the_map_is_the_mean_over_blocks_heads_and_queries_of_eager(twins: Twins) -> None:
-    batch = twins.lens.prepare(ragged_samples())
+    batch = twins.batch
     maps = diagnose(twins.lens, batch, DiagnosticConfig(queries="question"))
     eager = torch.stack(reference_run(twins, batch, output_attentions=True)[0].attentions)
     for row, layout in enumerate(batch.layouts):

@@ -20,7 +20,7 @@ def plain_ids(model: Any, batch: Batch) -> list[tuple[int, ...]]:
 
 
 def test_identity_generates_what_transformers_generates(twins: Twins) -> None:
-    batch = twins.lens.prepare(ragged_samples())
+    batch = twins.batch
     ours = generate(twins.lens, batch, max_new_tokens=NEW)
     assert [answer.token_ids for answer in ours] == plain_ids(twins.reference, batch)
     assert len({answer.token_ids for answer in ours}) > 1
@@ -30,14 +30,16 @@ def test_identity_generates_what_transformers_generates(twins: Twins) -> None:
         assert answer.text == " ".join(word for word in words if word not in tokenizer.all_special_tokens)
 
 
-def test_a_batch_generates_what_its_samples_generate(lens: Lens, batch: Batch) -> None:
+def test_a_batch_generates_what_its_samples_generate(twins: Twins) -> None:
+    lens, batch = twins.lens, twins.batch
     together = generate(lens, batch, max_new_tokens=NEW)
     assert list(together) == [generate(lens, lens.prepare(s), max_new_tokens=NEW)[0] for s in batch.samples]
 
 
 def test_an_intervention_acts_at_prefill_only_and_changes_the_text(
-    lens: Lens, batch: Batch, attention: tuple[torch.Tensor, ...]
+    twins: Twins,
 ) -> None:
+    lens, batch, attention = twins.lens, twins.batch, twins.attention
     scr = build_method("scr", lens, batch, attention, ScrConfig(lambda_=4.0, n_sources=6))
     calls: list[tuple[int, int]] = []
 
@@ -50,20 +52,25 @@ def test_an_intervention_acts_at_prefill_only_and_changes_the_text(
 
     edited = generate(lens, batch, Counting(), max_new_tokens=NEW)
     assert calls == [(layer, batch.seq_len) for layer in scr.layers.layers]
-    assert [a.token_ids for a in edited] == ids_by_hooks(lens, batch, scr)
+    assert [a.token_ids for a in edited] == ids_by_hooks(twins, batch, scr)
     assert edited != generate(lens, batch, max_new_tokens=NEW)
 
 
-def ids_by_hooks(lens: Lens, batch: Batch, scr: Any) -> list[tuple[int, ...]]:
+def ids_by_hooks(twins: Twins, batch: Batch, scr: Any) -> list[tuple[int, ...]]:
     """Plain transformers with a hook that edits any call as long as the prompt."""
 
     def edit(layer: int) -> Any:
-        return lambda _m, _a, out: scr(out, layer) if out.shape[1] == batch.seq_len else out
+        def hook(_module: Any, _args: Any, out: Any) -> Any:
+            hidden = twins.hidden(out)
+            if hidden.shape[1] != batch.seq_len:
+                return out
+            return (scr(hidden, layer), *out[1:]) if isinstance(out, tuple) else scr(hidden, layer)
 
-    blocks = lens.hf_model.model.language_model.layers
-    handles = [blocks[i].register_forward_hook(edit(i)) for i in scr.layers.layers]
+        return hook
+
+    handles = [twins.layers[i].register_forward_hook(edit(i)) for i in scr.layers.layers]
     try:
-        return plain_ids(lens.hf_model, batch)
+        return plain_ids(twins.lens.hf_model, batch)
     finally:
         for handle in handles:
             handle.remove()

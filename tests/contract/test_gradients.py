@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import ScaleAt, Twins, build_twins, ragged_samples
+from families import family_twins
+from tiny import ScaleAt, Twins
 
 from scr_lens.errors import ConfigError
 from scr_lens.trace import Batch, CaptureSpec, Lens, run_pass
@@ -16,9 +17,9 @@ def autograd_reference(twins: Twins, batch: Batch, row: int, token: int) -> tupl
     """Every block's output for one row of the batch and the gradient of log P(token), by plain hooks."""
     kept: list[torch.Tensor] = []
 
-    def keep(_module: Any, _args: Any, out: torch.Tensor) -> torch.Tensor:
-        kept.append(out.requires_grad_(True) if not out.requires_grad else out)
-        return kept[-1]
+    def keep(_module: Any, _args: Any, out: Any) -> None:
+        hidden = twins.hidden(out)
+        kept.append(hidden if hidden.requires_grad else hidden.requires_grad_(True))
 
     handles = [block.register_forward_hook(keep) for block in twins.reference_layers]
     try:
@@ -31,7 +32,7 @@ def autograd_reference(twins: Twins, batch: Batch, row: int, token: int) -> tupl
 
 
 def test_gradient_credit_equals_plain_autograd(twins: Twins) -> None:
-    batch = twins.lens.prepare(ragged_samples())
+    batch = twins.batch
     for row, record in enumerate(run_pass(twins.lens, batch, GRADIENTS).samples):
         token = int(record.logits.argmax())
         assert record.target_token_id == token
@@ -44,9 +45,11 @@ def test_gradient_credit_equals_plain_autograd(twins: Twins) -> None:
             torch.testing.assert_close(record.grad_dot[layer], dot, rtol=1e-4, atol=1e-6)
 
 
-def test_gradient_dot_equals_a_finite_difference() -> None:
-    lens = build_twins(dtype=torch.float64).lens
-    batch = lens.prepare(ragged_samples()[1])
+@pytest.mark.parametrize("name", ["llava", "qwen2_vl"])
+def test_gradient_dot_equals_a_finite_difference(name: str) -> None:
+    twins = family_twins(name, dtype=torch.float64)
+    lens = twins.lens
+    batch = lens.prepare(twins.samples()[1])
     record = run_pass(lens, batch, GRADIENTS).samples[0]
     assert record.grad_dot is not None
     step, target = 2e-3, int(record.target_token_id or 0)  # the model's norms run in float32: not smaller

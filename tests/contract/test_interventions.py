@@ -10,7 +10,6 @@ from scr_lens.interventions import METHODS, dense_operator
 from scr_lens.trace import Batch, CaptureSpec, Lens, apply, run_pass, walk
 from scr_lens.trace.hooks import run_pass_with_hooks
 
-Maps = tuple[torch.Tensor, ...]
 WHOLE = CaptureSpec(attention=LayerRange(0, 3), residuals=(0, 1, 2, 3))
 
 
@@ -19,12 +18,13 @@ def logits_of(lens: Lens, batch: Batch, intervention: object) -> torch.Tensor:
     return torch.stack([record.logits for record in records])
 
 
-def test_an_edit_arrives_exactly_at_the_next_block(lens: Lens, batch: Batch) -> None:
+def test_an_edit_arrives_exactly_at_the_next_block(twins: Twins) -> None:
     torch.manual_seed(0)
+    lens, batch = twins.lens, twins.batch
     position = int(batch.layouts[0].image_positions[7])
     edit = AddAt(layer=1, position=position, vector=torch.randn(lens.d_model))
     inputs: list[torch.Tensor] = []
-    block = lens.hf_model.model.language_model.layers[2]
+    block = twins.layers[2]
     handle = block.register_forward_pre_hook(lambda _m, args: inputs.append(args[0].clone()))
     try:
         before = run_pass(lens, batch, WHOLE).samples
@@ -43,9 +43,8 @@ def test_an_edit_arrives_exactly_at_the_next_block(lens: Lens, batch: Batch) -> 
 
 
 @pytest.mark.parametrize("name", list(METHODS))
-def test_every_method_equals_the_hook_oracle_bitwise(
-    lens: Lens, batch: Batch, attention: Maps, scr_config: ScrConfig, name: str
-) -> None:
+def test_every_method_equals_the_hook_oracle_bitwise(twins: Twins, scr_config: ScrConfig, name: str) -> None:
+    lens, batch, attention = twins.lens, twins.batch, twins.attention
     method = build_method(name, lens, batch, attention, scr_config)
     ours = run_pass(lens, batch, WHOLE, method).samples
     oracle = run_pass_with_hooks(lens, batch, WHOLE, method).samples
@@ -57,7 +56,20 @@ def test_every_method_equals_the_hook_oracle_bitwise(
         assert torch.equal(mine.logits, base.logits) == (name in ("vanilla", "identity"))
 
 
-def test_one_block_of_scr_is_the_dense_operator(lens: Lens, batch: Batch, attention: Maps) -> None:
+def test_scr_equals_the_hook_oracle_bitwise(twins: Twins, scr_config: ScrConfig) -> None:
+    scr = build_method("scr", twins.lens, twins.batch, twins.attention, scr_config)
+    ours = run_pass(twins.lens, twins.batch, WHOLE, scr).samples
+    oracle = run_pass_with_hooks(twins.lens, twins.batch, WHOLE, scr).samples
+    plain = run_pass(twins.lens, twins.batch, WHOLE).samples
+    for mine, theirs, base in zip(ours, oracle, plain, strict=True):
+        assert torch.equal(mine.logits, theirs.logits)
+        assert torch.equal(mine.resid_norm, theirs.resid_norm)
+        assert torch.equal(mine.attention, theirs.attention)
+        assert not torch.equal(mine.logits, base.logits)
+
+
+def test_one_block_of_scr_is_the_dense_operator(twins: Twins) -> None:
+    lens, batch, attention = twins.lens, twins.batch, twins.attention
     config = ScrConfig(lambda_=1.5, n_sources=3, layers=LayerRange(1, 1))
     method = build_method("scr", lens, batch, attention, config)
     before = run_pass(lens, batch, WHOLE).samples
@@ -68,9 +80,8 @@ def test_one_block_of_scr_is_the_dense_operator(lens: Lens, batch: Batch, attent
         assert not torch.allclose(after[row].residuals[1], before[row].residuals[1])
 
 
-def test_apply_in_a_users_trace_equals_run_pass(
-    lens: Lens, batch: Batch, attention: Maps, scr_config: ScrConfig
-) -> None:
+def test_apply_in_a_users_trace_equals_run_pass(twins: Twins, scr_config: ScrConfig) -> None:
+    lens, batch, attention = twins.lens, twins.batch, twins.attention
     scr = build_method("scr", lens, batch, attention, scr_config)
     with torch.no_grad(), lens.trace(batch, logits_to_keep=1):
         apply(lens, scr)
@@ -78,16 +89,15 @@ def test_apply_in_a_users_trace_equals_run_pass(
     assert torch.equal(logits[:, -1], logits_of(lens, batch, scr))
 
 
-def test_walk_reads_inside_blocks_while_editing(
-    lens: Lens, batch: Batch, attention: Maps, scr_config: ScrConfig
-) -> None:
+def test_walk_reads_inside_blocks_while_editing(twins: Twins, scr_config: ScrConfig) -> None:
+    lens, batch, attention = twins.lens, twins.batch, twins.attention
     scr = build_method("scr", lens, batch, attention, scr_config)
     record = run_pass(lens, batch, WHOLE, scr)
     with torch.no_grad(), lens.trace(batch, attention=LayerRange(0, 3), logits_to_keep=1):
         rows, before = [].save(), [].save()
         for _, block in walk(lens, scr):
             rows.append(block.self_attn.output[1])
-            before.append(block.output)
+            before.append(lens.family.hidden(block.output))
         logits = lens.nn.output.logits.save()
     assert torch.equal(logits[:, -1], logits_of(lens, batch, scr))
     single = rows[2][2].mean(0)[: len(batch.layouts[2].text_after_image)].mean(0)
@@ -98,14 +108,13 @@ def test_walk_reads_inside_blocks_while_editing(
     assert torch.equal(scr(before[1], 1)[0, positions], record.samples[0].residuals[1])
 
 
-def test_an_edited_lens_has_no_ordering_constraint(
-    lens: Lens, batch: Batch, attention: Maps, scr_config: ScrConfig
-) -> None:
+def test_an_edited_lens_has_no_ordering_constraint(twins: Twins, scr_config: ScrConfig) -> None:
+    lens, batch, attention = twins.lens, twins.batch, twins.attention
     scr = build_method("scr", lens, batch, attention, scr_config)
     record = run_pass(lens, batch, WHOLE, scr)
     edited = lens.edited(scr)
     with torch.no_grad(), edited.trace(batch, logits_to_keep=1):
-        first = edited.layers[0].output.save()
+        first = lens.family.hidden(edited.layers[0].output).save()
         logits = edited.nn.output.logits.save()
     assert torch.equal(logits[:, -1], logits_of(lens, batch, scr))
     assert torch.equal(first[1, batch.layouts[1].image_positions], record.samples[1].residuals[0])

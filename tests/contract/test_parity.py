@@ -2,13 +2,12 @@
 
 import itertools
 
-import pytest
 import torch
-from tiny import Twins, ragged_samples, reference_run
+from tiny import QUESTIONS, Twins, reference_run
 
 from scr_lens.config import LayerRange
 from scr_lens.interventions import Identity
-from scr_lens.trace import CaptureSpec, run_pass
+from scr_lens.trace import CaptureSpec, Sample, run_pass
 from scr_lens.trace.hooks import run_pass_with_hooks
 
 EVERYTHING = CaptureSpec(
@@ -18,7 +17,7 @@ MAPS = ("resid_norm", "attention", "attention_heads", "logits", "grad_norm", "gr
 
 
 def test_every_block_and_the_logits_equal_eager(twins: Twins) -> None:
-    batch = twins.lens.prepare(ragged_samples())
+    batch = twins.batch
     record = run_pass(twins.lens, batch, CaptureSpec(residuals=(0, 1, 2, 3)))
     output, blocks = reference_run(twins, batch)
     for row, sample in enumerate(record.samples):
@@ -31,23 +30,23 @@ def test_every_block_and_the_logits_equal_eager(twins: Twins) -> None:
 
 
 def test_weights_are_large_enough_for_parity_to_mean_something(twins: Twins) -> None:
-    _, blocks = reference_run(twins, twins.lens.prepare(ragged_samples()))
+    _, blocks = reference_run(twins, twins.batch)
     for before, after in itertools.pairwise(blocks):
         assert (after - before).norm() > 0.3 * before.norm()
 
 
 def test_last_residual_is_taken_before_the_final_norm(twins: Twins) -> None:
-    batch = twins.lens.prepare(ragged_samples()[0])
+    batch = twins.lens.prepare(twins.samples()[0])
     residual = run_pass(twins.lens, batch, CaptureSpec(residuals=(3,))).samples[0].residuals[3]
     output, _ = reference_run(twins, batch, output_hidden_states=True)
     after_norm = output.hidden_states[-1][0, batch.layouts[0].image_positions]
     assert not torch.allclose(residual, after_norm, atol=1e-2)
-    normed = twins.reference.model.language_model.norm(residual)
+    normed = twins.norm(residual)
     torch.testing.assert_close(normed, after_norm, rtol=1e-5, atol=1e-5)
 
 
 def test_identity_is_bitwise_plain_transformers(twins: Twins) -> None:
-    lens, batch = twins.lens, twins.lens.prepare(ragged_samples())
+    lens, batch = twins.lens, twins.batch
     record = run_pass(lens, batch, CaptureSpec(attention=LayerRange(0, 3)), Identity())
     twins.reference.set_attn_implementation("sdpa")
     try:
@@ -58,17 +57,17 @@ def test_identity_is_bitwise_plain_transformers(twins: Twins) -> None:
     assert torch.equal(torch.stack([sample.logits for sample in record.samples]), plain)
 
 
-@pytest.mark.parametrize("name", MAPS)
-def test_nnsight_and_plain_hooks_agree_bitwise(twins: Twins, name: str) -> None:
-    batch = twins.lens.prepare(ragged_samples())
+def test_nnsight_and_plain_hooks_agree_bitwise(twins: Twins) -> None:
+    batch = twins.batch
     ours = run_pass(twins.lens, batch, EVERYTHING).samples
     oracle = run_pass_with_hooks(twins.lens, batch, EVERYTHING).samples
     for mine, theirs in zip(ours, oracle, strict=True):
-        assert torch.equal(getattr(mine, name), getattr(theirs, name))
+        for name in MAPS:
+            assert torch.equal(getattr(mine, name), getattr(theirs, name)), name
 
 
 def test_a_batch_of_ragged_questions_gives_the_single_results(twins: Twins) -> None:
-    samples = ragged_samples()
+    samples = twins.samples()
     together = run_pass(twins.lens, twins.lens.prepare(samples), EVERYTHING).samples
     assert len({record.layout.n_pad for record in together}) == 3
     for sample, batched in zip(samples, together, strict=True):
@@ -80,8 +79,8 @@ def test_a_batch_of_ragged_questions_gives_the_single_results(twins: Twins) -> N
 
 
 def test_image_residuals_do_not_depend_on_the_question(twins: Twins) -> None:
-    image = ragged_samples()[0].image
-    batch = twins.lens.prepare([type(s)(image, question=s.question) for s in ragged_samples()])
+    image = twins.samples()[0].image
+    batch = twins.lens.prepare([Sample(image, question=question) for question in QUESTIONS])
     first, *others = run_pass(twins.lens, batch, CaptureSpec(residuals=(0, 3))).samples
     assert not torch.allclose(first.logits, others[0].logits, atol=1e-2)
     for other in others:
