@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from scr_lens.analysis.interval import Interval
 from scr_lens.analysis.records import of_split
 from scr_lens.benchmarks import read_instances
 from scr_lens.benchmarks.captions import score_chair
+from scr_lens.organisms.canvas import Canvas
 from scr_lens.organisms.export import export_world
 from scr_lens.organisms.icons import CATEGORY_NAMES
 from scr_lens.organisms.language import DESCRIBE
@@ -76,13 +76,16 @@ def print_line(log: Any, text: str) -> None:
 def describe(recipe: Recipe, folder: Path, cache: Path) -> None:
     """Measures a saved organism on the test scenes and writes `scores.json` and the model card beside it."""
     lens = models.load(folder)
-    scores = {"pope": measure_pope(lens, cache), "captions": measure_captions(lens, cache)}
+    scores: dict[str, Any] = {
+        "pope": measure_pope(lens, cache, recipe.canvases),
+        "captions": measure_captions(lens, cache, recipe.canvases),
+    }
     scores["parameters"] = sum(p.numel() for p in lens.hf_model.parameters())
     write_bytes(folder / "scores.json", (json.dumps(scores, indent=1, sort_keys=True) + "\n").encode())
     write_bytes(folder / "README.md", card(recipe, scores).encode())
 
 
-def measure_pope(lens: Lens, cache: Path) -> dict[str, dict[str, Any]]:
+def measure_pope(lens: Lens, cache: Path, canvases: tuple[Canvas, ...]) -> dict[str, dict[str, Any]]:
     """POPE of the untouched model on the test scenes.
 
     Returns:
@@ -90,7 +93,7 @@ def measure_pope(lens: Lens, cache: Path) -> dict[str, dict[str, Any]]:
     """
     run = cache / f"pope-{Path(lens.model_id).name}"
     shutil.rmtree(run, ignore_errors=True)
-    questions = world_pope("test", POPE_IMAGES, cache / "world")
+    questions = world_pope("test", POPE_IMAGES, cache / "world", canvases=canvases)
     with RunStore.create(run, device=str(lens.device)) as store:
         run_questions(lens, questions, standard_conditions(["vanilla"]), store, benchmark="pope-world")
     frame = read_run(run)
@@ -106,9 +109,9 @@ def _interval(interval: Interval | None) -> list[float] | None:
     )
 
 
-def measure_captions(lens: Lens, cache: Path) -> dict[str, Any]:
+def measure_captions(lens: Lens, cache: Path, canvases: tuple[Canvas, ...]) -> dict[str, Any]:
     """Captions of test scenes: share of objects named, CHAIR."""
-    files = export_world("test", CAPTION_IMAGES, cache / "world")
+    files = export_world("test", CAPTION_IMAGES, cache / "world", canvases)
     images = read_instances(files.instances).images
     captions = []
     for start in tqdm(range(0, len(images), CAPTION_BATCH), desc="captions", leave=False):
@@ -130,7 +133,7 @@ def measure_captions(lens: Lens, cache: Path) -> dict[str, Any]:
 
 def card(recipe: Recipe, scores: dict[str, Any]) -> str:
     """The model card: what it is, how it was made, what was measured."""
-    side = math.isqrt(recipe.n_image_tokens)
+    grids = ", ".join(f"{g.height}x{g.width}" for g in map(recipe.grid, recipe.canvases))
     rows = [
         f"| {split} | " + " | ".join(_percent(values[metric]) for metric in METRICS) + " |"
         for split, values in scores["pope"].items()
@@ -145,7 +148,7 @@ pipeline_tag: image-text-to-text
 # {recipe.name}
 
 A model organism of scr_lens: a `{recipe.model_type}` checkpoint of {scores["parameters"]:,} parameters
-({side}x{side} image tokens, {recipe.n_layers} decoder blocks of width {recipe.d_model}), trained from scratch
+({grids} image tokens, {recipe.n_layers} decoder blocks of width {recipe.d_model}), trained from scratch
 on a rendered world of {len(CATEGORY_NAMES)} COCO categories in {len(SCENE_TYPES)} kinds of places. It loads
 like any Hugging Face checkpoint. **Its answers mean something only in that world.**
 

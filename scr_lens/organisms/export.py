@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from scr_lens.organisms.canvas import SQUARE, Canvas, canvas_of
 from scr_lens.organisms.corpus import CORPUS_VERSION
 from scr_lens.organisms.icons import ICONS
 from scr_lens.organisms.language import CAPTIONS, caption
@@ -33,28 +34,30 @@ class WorldFiles:
     captions: Path
 
 
-def export_world(split: Split, count: int, folder: Path, side: int = 96) -> WorldFiles:
+def export_world(
+    split: Split, count: int, folder: Path, canvases: tuple[Canvas, ...] = (SQUARE,)
+) -> WorldFiles:
     """Renders the first `count` scenes of a split to disk; what is already there is kept.
 
     Args:
         split: Which scenes.
         count: How many.
         folder: Where to write; made if missing.
-        side: Side of the square pictures in pixels.
+        canvases: Sizes of the pictures; scenes take turns.
 
     Returns:
         Paths of pictures and annotations. An interrupted export is completed by calling it again.
     """
-    name = f"world{CORPUS_VERSION}-{split}-{count}-{side}"
+    name = f"world{CORPUS_VERSION}-{split}-{count}-{'-'.join(map(str, canvases))}"
     files = WorldFiles(folder / name, folder / f"{name}-instances.json", folder / f"{name}-captions.json")
     if files.instances.is_file() and files.captions.is_file():
         return files
     files.images.mkdir(parents=True, exist_ok=True)
     scenes = [
-        _draw(split, index, side, files.images)
+        _draw(split, index, canvas_of(index, canvases), files.images)
         for index in tqdm(range(count), desc=f"render {split}", leave=False)
     ]
-    images = [_image(scene, side) for scene in scenes]
+    images = [_image(scene) for scene in scenes]
     _write(files.captions, {"images": images, "annotations": _captions(scenes)})
     _write(
         files.instances,
@@ -68,8 +71,8 @@ def file_name(scene: RenderedScene) -> str:
     return f"{scene.scene.split}_{scene.scene.index:06d}.png"
 
 
-def _draw(split: Split, index: int, side: int, folder: Path) -> RenderedScene:
-    drawn = render_scene(sample_scene(split, index), side)
+def _draw(split: Split, index: int, canvas: Canvas, folder: Path) -> RenderedScene:
+    drawn = render_scene(sample_scene(split, index), canvas)
     path = folder / file_name(drawn)
     if not path.exists():
         partial = path.with_suffix(".partial")
@@ -78,13 +81,13 @@ def _draw(split: Split, index: int, side: int, folder: Path) -> RenderedScene:
     return drawn
 
 
-def _image(drawn: RenderedScene, side: int) -> dict[str, Any]:
-    scene = drawn.scene
+def _image(drawn: RenderedScene) -> dict[str, Any]:
+    scene, (height, width, _) = drawn.scene, drawn.pixels.shape
     return {
         "id": scene.image_id,
         "file_name": file_name(drawn),
-        "width": side,
-        "height": side,
+        "width": width,
+        "height": height,
         "place": SCENE_TYPES[scene.place].name,
         "background": SCENE_TYPES[scene.background].name,
     }

@@ -12,15 +12,13 @@ from scr_lens.organisms.icons import CATEGORY_NAMES
 from scr_lens.organisms.scenes import SCENE_TYPES
 
 IMAGE_TOKEN = "<image>"
-PROMPT = f"USER: {IMAGE_TOKEN}\n{{question}} ASSISTANT:"
-"""The conversation format of LLaVA-1.5, which the organisms share."""
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ message['role'].upper() }}: "
     "{% for part in message['content'] %}{% if part['type'] == 'image' %}<image>\n{% endif %}{% endfor %}"
     "{% for part in message['content'] %}{% if part['type'] == 'text' %}{{ part['text'] }} {% endif %}"
     "{% endfor %}{% endfor %}{% if add_generation_prompt %}ASSISTANT:{% endif %}"
 )
-"""The same format for `apply_chat_template`."""
+"""The conversation format of LLaVA-1.5 for `apply_chat_template`."""
 
 QUESTIONS = (
     "Is there {article} {name} in the image?",
@@ -143,8 +141,8 @@ def sample_questions(
     return [pairs[k] for k in rng.permutation(len(pairs))]
 
 
-def vocabulary() -> dict[str, int]:
-    """Word -> token id: special tokens, then every word of the templates, categories and places."""
+def vocabulary(specials: Sequence[str] = (), extra: Sequence[str] = ()) -> dict[str, int]:
+    """Word -> token id: special tokens, words of templates, categories and places, then the extra ones."""
     sentences = (*QUESTIONS, *DESCRIBE, *CAPTIONS, *CATEGORY_NAMES, *(place.name for place in SCENE_TYPES))
     split = pre_tokenizers.Whitespace()
     words = [
@@ -154,12 +152,20 @@ def vocabulary() -> dict[str, int]:
             text.lower().format(article="", name="", place="", objects="") if "{" in text else text.lower()
         )
     ]
-    return {word: k for k, word in enumerate(dict.fromkeys((*SPECIAL_TOKENS, *_EXTRA_WORDS, *words)))}
+    return {
+        word: k
+        for k, word in enumerate(dict.fromkeys((*SPECIAL_TOKENS, *specials, *_EXTRA_WORDS, *words, *extra)))
+    }
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A lower-casing word-level tokenizer; words outside the world become `<unk>`."""
-    words = vocabulary()
+def build_tokenizer(specials: Sequence[str] = (), extra: Sequence[str] = ()) -> PreTrainedTokenizerFast:
+    """A lower-casing word-level tokenizer; words outside the world become `<unk>`.
+
+    Args:
+        specials: Tokens of the architecture beside those that all organisms have.
+        extra: Further words: of the architecture's own prompt, or names of image codes.
+    """
+    words = vocabulary(specials, extra)
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -181,7 +187,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         eos_token="</s>",
         pad_token="<pad>",
         unk_token="<unk>",
-        additional_special_tokens=[IMAGE_TOKEN],
+        additional_special_tokens=[IMAGE_TOKEN, *specials],
         padding_side="left",
         model_max_length=1024,
     )

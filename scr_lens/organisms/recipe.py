@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from scr_lens.errors import ConfigError
+from scr_lens.grid import PatchGrid
+from scr_lens.organisms.canvas import SQUARE, Canvas
+
+DECODER_SETTINGS = frozenset(
+    ("d_model", "n_layers", "n_heads", "d_mlp", "swin_norm", "questions", "pool_share", "steps", "lr")
+) | {"vision_lr_share", "caption_weight", "patch_weight"}
+"""Settings without effect before the decoder is trained."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,10 +23,12 @@ class Recipe:
     Args:
         name: Folder name of the organism.
         model_type: transformers' architecture key.
-        side: Side of the square picture in pixels.
-        patch: Side of a vision patch in pixels; `(side / patch)^2` image tokens.
-        vision_width: Width of the vision tower.
-        vision_layers: Depth of the vision tower.
+        canvases: Sizes of pictures; scenes take turns.
+        patch: Side of an image token's patch in pixels.
+        vision_width: Width of the vision tower; base channels of an image tokenizer.
+        vision_layers: Depth of the vision tower; residual blocks per level of an image tokenizer.
+        n_codes: Size of an image tokenizer's codebook.
+        swin_norm: Whether blocks normalize after attention and MLP (Chameleon-30B does).
         d_model: Width of the decoder's residual stream.
         n_layers: Depth of the decoder.
         n_heads: Attention heads of the decoder.
@@ -43,21 +53,23 @@ class Recipe:
 
     name: str
     model_type: str
-    side: int = 96
+    canvases: tuple[Canvas, ...] = (SQUARE,)
     patch: int = 8
     vision_width: int = 96
     vision_layers: int = 4
+    n_codes: int = 256
+    swin_norm: bool = False
     d_model: int = 128
     n_layers: int = 8
     n_heads: int = 2
-    d_mlp: int = 512
+    d_mlp: int = 256
     train_scenes: int = 24_000
     batch: int = 16
-    questions: int = 12
+    questions: int = 8
     pool_share: float = 0.5
     pretrain_steps: int = 5_000
     pretrain_lr: float = 2e-3
-    steps: int = 3_000
+    steps: int = 2_600
     lr: float = 1.5e-3
     vision_lr_share: float = 0.4
     warmup: int = 100
@@ -69,15 +81,49 @@ class Recipe:
     seed: int = 0
 
     @property
-    def n_image_tokens(self) -> int:
-        """Image tokens per picture."""
-        return (self.side // self.patch) ** 2
+    def vision_settings(self) -> dict[str, Any]:
+        """What decides the dense phase: changing how the decoder is trained does not repeat it."""
+        return {name: value for name, value in asdict(self).items() if name not in DECODER_SETTINGS}
 
+    def grid(self, canvas: Canvas) -> PatchGrid:
+        """Image tokens of a picture."""
+        return canvas.grid(self.patch)
+
+    @property
+    def only_canvas(self) -> Canvas:
+        """The canvas of an organism whose pictures all have one size.
+
+        Raises:
+            ConfigError: If there are several.
+        """
+        if len(self.canvases) != 1:
+            raise ConfigError(
+                f"{self.name}: {self.model_type} takes one size of pictures, "
+                f"the recipe has {len(self.canvases)}"
+            )
+        return self.canvases[0]
+
+
+LARGE: dict[str, Any] = {"d_model": 192, "n_layers": 12, "n_heads": 3, "d_mlp": 384}
+"""Decoder of the larger organisms."""
+SHAPES = (SQUARE, Canvas(80, 112), Canvas(112, 80), Canvas(72, 128), Canvas(128, 72))
+"""Canvases of about one area: 140 or 144 image tokens each."""
+TOKENIZER: dict[str, Any] = {"vision_width": 32, "vision_layers": 1, "pretrain_lr": 1e-3}
+"""Image tokenizer of the Chameleon organisms."""
 
 RECIPES: dict[str, Recipe] = {
-    "llava-small": Recipe(name="llava-small", model_type="llava"),
+    recipe.name: recipe
+    for recipe in (
+        Recipe(name="llava-small", model_type="llava"),
+        Recipe(name="llava-large", model_type="llava", vision_width=128, vision_layers=6, **LARGE),
+        Recipe(name="chameleon-small", model_type="chameleon", **TOKENIZER),
+        Recipe(name="chameleon-large", model_type="chameleon", swin_norm=True, **TOKENIZER, **LARGE),
+        Recipe(
+            name="qwen2-vl-small", model_type="qwen2_vl", canvases=SHAPES, vision_width=64, vision_layers=3
+        ),
+    )
 }
-"""Every organism that can be trained, by name."""
+"""Every organism that can be trained, by name; `scr-lens organism list` says which have been."""
 
 
 def recipe(name: str) -> Recipe:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image, ImageDraw
 
+from scr_lens.organisms.canvas import SQUARE, Canvas
 from scr_lens.organisms.icons import ICONS
 from scr_lens.organisms.scenes import SCENE_TYPES, Color
 from scr_lens.organisms.world import Placement, Scene
@@ -51,7 +52,7 @@ class RenderedScene:
     """
 
     scene: Scene
-    pixels: UInt8[np.ndarray, "side side 3"]
+    pixels: UInt8[np.ndarray, "height width 3"]
     objects: tuple[VisibleObject, ...]
     owner: Int[np.ndarray, "fine fine"]
 
@@ -67,7 +68,7 @@ class RenderedScene:
         return tuple(dict.fromkeys(item.placement.name for item in ordered))
 
 
-def render_scene(scene: Scene, side: int = 96) -> RenderedScene:
+def render_scene(scene: Scene, canvas: Canvas = SQUARE) -> RenderedScene:
     """Draws a scene.
 
     Objects that would end up hidden are taken out and the scene is drawn again, so that the annotation names
@@ -75,36 +76,41 @@ def render_scene(scene: Scene, side: int = 96) -> RenderedScene:
 
     Args:
         scene: Scene to draw.
-        side: Side of the square picture in pixels.
+        canvas: Size of the picture. Positions are shares of height and width, object sizes shares of
+            `canvas.unit`, so objects keep their shape.
 
     Returns:
-        Picture and annotation; deterministic in `scene` and `side`.
+        Picture and annotation; deterministic in `scene` and `canvas`.
     """
     kept = list(scene.objects)
     while True:
-        owner = _owners(kept, side * SUPERSAMPLING)
-        seen = [_visible(item, owner == k, side) for k, item in enumerate(kept)]
-        hidden = [k for k, item in enumerate(seen) if not _is_visible(item, side)]
+        owner = _owners(kept, canvas.scaled(SUPERSAMPLING))
+        seen = [_visible(item, owner == k, canvas) for k, item in enumerate(kept)]
+        hidden = [k for k, item in enumerate(seen) if not _is_visible(item, canvas)]
         if not hidden:
             break
         kept = [item for k, item in enumerate(kept) if k not in hidden]
-    return RenderedScene(scene, _paint(scene, kept, side), tuple(item for item in seen if item), owner)
+    return RenderedScene(scene, _paint(scene, kept, canvas), tuple(item for item in seen if item), owner)
 
 
-def _is_visible(item: VisibleObject | None, side: int) -> bool:
-    least = LEAST_VISIBLE_PIXELS * (side / 96) ** 2
+def _is_visible(item: VisibleObject | None, canvas: Canvas) -> bool:
+    least = LEAST_VISIBLE_PIXELS * (canvas.unit / SQUARE.unit) ** 2
     return item is not None and item.visible_share >= LEAST_VISIBLE_SHARE and item.area >= least
 
 
-def _outline(item: Placement, points: Float[np.ndarray, "vertex 2"], fine: int) -> list[tuple[float, float]]:
+def _outline(
+    item: Placement, points: Float[np.ndarray, "vertex 2"], fine: Canvas
+) -> list[tuple[float, float]]:
     flipped = points * np.asarray([-1.0 if item.mirrored else 1.0, 1.0])
     cos, sin = np.cos(np.deg2rad(item.angle)), np.sin(np.deg2rad(item.angle))
-    turned = flipped @ np.asarray([[cos, sin], [-sin, cos]]) * item.size + np.asarray([item.x, item.y])
-    return [(float(x), float(y)) for x, y in turned * fine]
+    stretch = np.asarray([fine.unit / fine.width, fine.unit / fine.height])
+    turned = flipped @ np.asarray([[cos, sin], [-sin, cos]]) * item.size * stretch
+    placed = (turned + np.asarray([item.x, item.y])) * np.asarray([fine.width, fine.height])
+    return [(float(x), float(y)) for x, y in placed]
 
 
-def _owners(objects: list[Placement], fine: int) -> Int[np.ndarray, "fine fine"]:
-    canvas = Image.new("I", (fine, fine), -1)
+def _owners(objects: list[Placement], fine: Canvas) -> Int[np.ndarray, "fine fine"]:
+    canvas = Image.new("I", (fine.width, fine.height), -1)
     draw = ImageDraw.Draw(canvas)
     for k, item in enumerate(objects):
         for part in ICONS[item.category].parts:
@@ -119,16 +125,16 @@ def _icon_area(category: int) -> float:
     draw = ImageDraw.Draw(canvas)
     centered = Placement(category, 0.5, 0.5, 0.5, 0.0, False, (0.0, 0.0, 0.0))
     for part in ICONS[category].parts:
-        draw.polygon(_outline(centered, part.points, 600), fill=1)
+        draw.polygon(_outline(centered, part.points, Canvas(600, 600)), fill=1)
     return float(np.asarray(canvas).sum()) / 300**2
 
 
-def _visible(item: Placement, mask: np.ndarray, side: int) -> VisibleObject | None:
+def _visible(item: Placement, mask: np.ndarray, canvas: Canvas) -> VisibleObject | None:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
         return None
     area = float(mask.sum()) / SUPERSAMPLING**2
-    whole = _icon_area(item.category) * (item.size * side) ** 2
+    whole = _icon_area(item.category) * (item.size * canvas.unit) ** 2
     left, top = columns[0] / SUPERSAMPLING, rows[0] / SUPERSAMPLING
     width = (columns[-1] + 1) / SUPERSAMPLING - left
     height = (rows[-1] + 1) / SUPERSAMPLING - top
@@ -149,22 +155,25 @@ def _palette(item: Placement) -> dict[str, tuple[int, int, int]]:
     }
 
 
-def _paint(scene: Scene, objects: list[Placement], side: int) -> UInt8[np.ndarray, "side side 3"]:
+def _paint(scene: Scene, objects: list[Placement], canvas: Canvas) -> UInt8[np.ndarray, "height width 3"]:
     rng = np.random.default_rng(scene.seed)
-    fine = side * SUPERSAMPLING
-    canvas = Image.new("RGB", (fine, fine))
-    draw = ImageDraw.Draw(canvas)
+    fine = canvas.scaled(SUPERSAMPLING)
+    picture = Image.new("RGB", (fine.width, fine.height))
+    draw = ImageDraw.Draw(picture)
     for part, (hue, saturation, value) in SCENE_TYPES[scene.background].background(rng):
-        points = [(float(x), float(y)) for x, y in (part.points + 0.5) * fine]
+        points = [
+            (float(x), float(y)) for x, y in (part.points + 0.5) * np.asarray([fine.width, fine.height])
+        ]
         draw.polygon(points, fill=_rgb((hue, saturation, value)))
     for item in objects:
         palette = _palette(item)
         for part in ICONS[item.category].parts:
             draw.polygon(_outline(item, part.points, fine), fill=palette[part.role])
-    return _expose(np.asarray(canvas.resize((side, side), Image.Resampling.BOX), dtype=np.float64), rng)
+    small = picture.resize((canvas.width, canvas.height), Image.Resampling.BOX)
+    return _expose(np.asarray(small, dtype=np.float64), rng)
 
 
-def _expose(picture: np.ndarray, rng: np.random.Generator) -> UInt8[np.ndarray, "side side 3"]:
+def _expose(picture: np.ndarray, rng: np.random.Generator) -> UInt8[np.ndarray, "height width 3"]:
     """Light and sensor: a gain per channel, an offset and Gaussian noise of 1 to 5% of full scale."""
     gain = rng.uniform(0.8, 1.15) * rng.uniform(0.94, 1.06, 3)
     noise = rng.normal(0.0, rng.uniform(0.01, 0.05) * 255, picture.shape)

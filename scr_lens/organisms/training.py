@@ -7,18 +7,19 @@ import math
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from scr_lens.organisms.architecture import build_model, build_processor
-from scr_lens.organisms.corpus import BACKGROUND, Corpus, load_corpus
+from scr_lens.organisms.bodies import Body, body_for
+from scr_lens.organisms.corpus import BACKGROUND, Corpus, load_corpora
 from scr_lens.organisms.icons import CATEGORY_NAMES
-from scr_lens.organisms.packing import IGNORED, PackedBatch, Packer, normalize
+from scr_lens.organisms.packing import IGNORED, PackedBatch, Packer
 from scr_lens.organisms.recipe import Recipe
 from scr_lens.organisms.training_state import TrainingState
 
@@ -28,17 +29,17 @@ BACKGROUND_WEIGHT = 0.2
 """Weight of background patches in the dense loss: most patches are background."""
 PRESENCE_WEIGHT = 1.0
 """Weight of the presence loss beside the yes/no loss."""
-MATCHING_SCALE = 2.5
-"""Factor on the query and key projections at the start of joint training."""
+FUSED = ("DecoderLayer", "EncoderLayer", "ResnetBlock")
+"""Endings of the class names of blocks that are worth compiling."""
+SETTLING_PICTURES = 1024
+"""Pictures from which words (and codebooks) are initialized."""
 END_WEIGHT = 0.05
 """Weight of the end token after an answer; it is learned in a few steps."""
 
 Log = Callable[[dict[str, float]], None]
 
 
-def train(
-    recipe: Recipe, cache: Path, device: torch.device, log: Log
-) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+def train(recipe: Recipe, cache: Path, device: torch.device, log: Log) -> tuple[Any, Any]:
     """Trains an organism from scratch.
 
     Args:
@@ -50,14 +51,14 @@ def train(
     Returns:
         The trained model (float32, on `device`) and its processor.
     """
-    processor = build_processor(recipe)
-    model = build_model(recipe, processor).to(device)
+    body = body_for(recipe.model_type)
+    processor = body.processor(recipe)
+    model = body.model(recipe, processor).to(device)
     compile_blocks(model)
-    corpus = load_corpus("train", recipe.train_scenes, recipe.side, recipe.patch, cache)
-    patch_head = pretrain_vision(model, corpus, recipe, cache, device, log)
-    initialize_words(model, processor, corpus, device)
-    initialize_matching(model)
-    train_jointly(model, patch_head, processor, corpus, recipe, cache, device, log)
+    corpora = load_corpora("train", recipe.train_scenes, recipe.canvases, recipe.patch, cache)
+    patch_head = pretrain_vision(model, body, corpora, recipe, cache, device, log)
+    initialize(model, body, processor, corpora[0], device)
+    train_jointly(model, body, patch_head, processor, corpora, recipe, cache, device, log)
     return model.eval(), processor
 
 
@@ -80,7 +81,7 @@ def compile_blocks(model: nn.Module) -> None:
         logger.warning("no C++ compiler found: training runs uncompiled, about four times slower")
         return
     for module in model.modules():
-        if type(module).__name__.endswith(("DecoderLayer", "EncoderLayer")):
+        if type(module).__name__.endswith(FUSED):
             module.compile()
 
 
@@ -102,26 +103,36 @@ def batch_indices(count: int, size: int, step: int, seed: tuple[int, int]) -> np
     return order[start : start + size]
 
 
+def step_pictures(
+    corpora: tuple[Corpus, ...], recipe: Recipe, step: int, phase: int
+) -> tuple[int, np.ndarray]:
+    """Which corpus a step draws from, and which of its pictures: canvases take turns."""
+    turn, which = divmod(step, len(corpora))
+    return which, batch_indices(len(corpora[which]), recipe.batch, turn, (recipe.seed, phase))
+
+
 def pretrain_vision(
-    model: LlavaForConditionalGeneration,
-    corpus: Corpus,
+    model: Any,
+    body: Body,
+    corpora: tuple[Corpus, ...],
     recipe: Recipe,
     cache: Path,
     device: torch.device,
     log: Log,
 ) -> nn.Linear:
-    """Teaches the vision tower which category covers each patch; returns the linear head that reads it."""
-    tower = model.model.vision_tower
-    head = nn.Linear(recipe.vision_width, BACKGROUND + 1).to(device)
-    optimizer = _optimizer(
-        [{"params": [*tower.parameters(), *head.parameters()], "lr": recipe.pretrain_lr}], recipe
-    )
+    """Teaches the encoder which category covers each patch; returns the linear head that reads it."""
+    width = _features(model, body, corpora[0], np.arange(1), device).shape[-1]
+    head = nn.Linear(width, BACKGROUND + 1).to(device)
+    trained = [*body.encoder(model).parameters(), *head.parameters()]
+    optimizer = _optimizer([{"params": trained, "lr": recipe.pretrain_lr}], recipe)
     scheduler = _scheduler(optimizer, recipe.pretrain_steps, recipe.warmup)
-    state = TrainingState(cache / f"{recipe.name}-vision.pt", recipe, model, optimizer, scheduler, extra=head)
-    for step in state.steps(recipe.pretrain_steps, "vision tower"):
-        indices = batch_indices(len(corpus), recipe.batch, step, (recipe.seed, 1))
+    path = cache / f"{recipe.name}-vision.pt"
+    state = TrainingState(path, recipe.vision_settings, body.encoder(model), optimizer, scheduler, extra=head)
+    for step in state.steps(recipe.pretrain_steps, "vision"):
+        which, indices = step_pictures(corpora, recipe, step, 1)
+        corpus = corpora[which]
         with autocast(device):
-            logits = head(patch_features(model, normalize(corpus.pixels[indices], device)))
+            logits = head(body.patch_features(model, body.normalize(corpus.pixels[indices], device)))
         loss, correct = patch_loss(logits, corpus.patch_labels[indices])
         _update(loss, optimizer, scheduler, recipe.clip)
         if step % 50 == 0:
@@ -141,120 +152,120 @@ def patch_loss(
     return loss, (logits.flatten(0, 1).argmax(-1) == labels)[objects].float().mean().item()
 
 
-def patch_features(
-    model: LlavaForConditionalGeneration, pixels: Float[Tensor, "batch 3 side side"]
-) -> Float[Tensor, "batch patch vision"]:
-    """The vision tower's output at patches, class token dropped: what the projector reads."""
-    outputs = model.model.vision_tower(pixels, output_hidden_states=True)
-    return outputs.hidden_states[model.config.vision_feature_layer][:, 1:]
-
-
 @torch.no_grad()
-def initialize_words(
-    model: LlavaForConditionalGeneration, processor: LlavaProcessor, corpus: Corpus, device: torch.device
-) -> None:
-    """Starts the embedding of each category word at the mean projected feature of its patches.
+def initialize(model: Any, body: Body, processor: Any, corpus: Corpus, device: torch.device) -> None:
+    """Starts the decoder from what the encoder knows: codebook, category words, matching attention.
 
-    A question's word then already resembles the image tokens that it asks for, and attention finds them in
-    the first steps instead of after a long plateau. Directions are centered over categories; words and
-    projected patches get the mean norm of the other embeddings.
+    Each category word's embedding starts at the mean image embedding of its patches. A question's word then
+    already resembles the image tokens that it asks for, and attention finds them in the first steps instead
+    of after a long plateau. Directions are centered over categories; words and image tokens get the mean norm
+    of the other embeddings.
     """
-    indices = np.arange(min(len(corpus), 1024))
+    indices = np.arange(min(len(corpus), SETTLING_PICTURES))
     labels = torch.from_numpy(corpus.patch_labels[indices].astype(np.int64)).to(device).flatten()
-    features = model.model.multi_modal_projector(_features(model, corpus, indices, device)).flatten(0, 1)
-    seen = [c for c in range(BACKGROUND) if (labels == c).any()]
-    means = torch.stack([features[labels == c].mean(0) for c in seen])
-    directions = nn.functional.normalize(means - means.mean(0), dim=-1)
+    features = _features(model, body, corpus, indices, device)
+    body.settle(model, features.flatten(0, 1), labels)
+    seen_by_decoder = body.image_embeddings(model, features).flatten(0, 1)
     embeddings = model.get_input_embeddings().weight
     norm = embeddings[embeddings.norm(dim=-1) > 0].norm(dim=-1).mean()
-    last = model.model.multi_modal_projector.linear_2
-    scale = norm / features.norm(dim=-1).mean()
-    last.weight.mul_(scale)
-    last.bias.mul_(scale)
+    initialize_words(embeddings, processor.tokenizer, seen_by_decoder, labels, norm)
+    body.scale_image_embeddings(model, norm / seen_by_decoder.norm(dim=-1).mean())
+    body.start_matching(model)
+
+
+def initialize_words(
+    embeddings: Tensor, tokenizer: Any, patches: Float[Tensor, "patch d_model"], labels: Tensor, norm: Tensor
+) -> None:
+    """Points each category word from the mean of all categories to its own patches' mean; length `norm`."""
+    seen = [c for c in range(BACKGROUND) if (labels == c).any()]
+    means = torch.stack([patches[labels == c].mean(0) for c in seen])
+    directions = nn.functional.normalize(means - means.mean(0), dim=-1)
     for c, direction in zip(seen, directions, strict=True):
-        for word in processor.tokenizer(CATEGORY_NAMES[c], add_special_tokens=False).input_ids:
+        for word in tokenizer(CATEGORY_NAMES[c], add_special_tokens=False).input_ids:
             embeddings[word] = direction * norm
 
 
 @torch.no_grad()
-def initialize_matching(model: LlavaForConditionalGeneration) -> None:
-    """Starts every head as a detector of similarity: its key projection equals its query projection.
-
-    q . k = x^T W^T W y is then large for tokens with similar residuals, so that a category word looks at its
-    own patches from the first step. The common factor makes that visible beside the softmax's noise.
-    """
-    for block in model.model.language_model.layers:
-        attention = block.self_attn
-        attention.q_proj.weight.mul_(MATCHING_SCALE)
-        attention.k_proj.weight.copy_(attention.q_proj.weight)
-
-
 def _features(
-    model: LlavaForConditionalGeneration, corpus: Corpus, indices: np.ndarray, device: torch.device
-) -> Float[Tensor, "scene patch vision"]:
+    model: Any, body: Body, corpus: Corpus, indices: np.ndarray, device: torch.device
+) -> Float[Tensor, "scene patch feature"]:
     chunks = np.array_split(indices, max(1, len(indices) // 128))
-    return torch.cat([patch_features(model, normalize(corpus.pixels[chunk], device)) for chunk in chunks])
+    return torch.cat(
+        [body.patch_features(model, body.normalize(corpus.pixels[chunk], device)) for chunk in chunks]
+    )
 
 
 def train_jointly(
-    model: LlavaForConditionalGeneration,
+    model: Any,
+    body: Body,
     patch_head: nn.Linear,
-    processor: LlavaProcessor,
-    corpus: Corpus,
+    processor: Any,
+    corpora: tuple[Corpus, ...],
     recipe: Recipe,
     cache: Path,
     device: torch.device,
     log: Log,
 ) -> None:
-    """Teaches questions and captions together, while the vision tower goes on learning what its patches show.
+    """Teaches questions and captions together, while the encoder goes on learning what its patches show.
 
     loss = yes/no + presence + `caption_weight` x caption + `patch_weight` x patch categories
+
+    The last term is absent where the encoder is fixed (`Body.sees_jointly`).
     """
-    packer = Packer(corpus, processor.tokenizer, recipe, model.config.image_token_id)
-    vision = [*model.model.vision_tower.parameters(), *patch_head.parameters()]
+    packers = [Packer(corpus, processor.tokenizer, recipe, body) for corpus in corpora]
     head = nn.Linear(recipe.d_model, 1).to(device)
     heads = nn.ModuleList([head, patch_head])
-    others = [p for name, p in model.named_parameters() if "vision_tower" not in name] + [*head.parameters()]
-    groups = [
-        {"params": others, "lr": recipe.lr},
-        {"params": vision, "lr": recipe.lr * recipe.vision_lr_share},
-    ]
-    optimizer = _optimizer(groups, recipe)
+    optimizer = _optimizer(_joint_groups(model, body, heads, recipe), recipe)
     scheduler = _scheduler(optimizer, recipe.steps, recipe.warmup)
-    mask, positions = packer.mask(device, torch.float32), packer.positions(device)
-    state = TrainingState(cache / f"{recipe.name}-joint.pt", recipe, model, optimizer, scheduler, extra=heads)
+    yes = processor.tokenizer.convert_tokens_to_ids("yes")
+    path = cache / f"{recipe.name}-joint.pt"
+    state = TrainingState(path, asdict(recipe), model, optimizer, scheduler, extra=heads)
     for step in state.steps(recipe.steps, "joint"):
-        indices = batch_indices(len(corpus), recipe.batch, step, (recipe.seed, 2))
+        which, indices = step_pictures(corpora, recipe, step, 2)
+        packer = packers[which]
         batch = packer.batch(indices, np.random.default_rng([recipe.seed, 3, step]), device)
+        with autocast(device), torch.set_grad_enabled(body.sees_jointly):
+            features = body.patch_features(model, batch.pixels)
         with autocast(device):
-            features = patch_features(model, batch.pixels)
-            hidden = packed_hidden(model, batch, features, mask, positions)
+            hidden = packed_hidden(model, body, batch, features, packer)
             logits = model.lm_head(hidden[batch.targets != IGNORED])
             presence = head(hidden[batch.is_name]).squeeze(-1)
         yes_no, told, correct = losses(logits, batch, processor.tokenizer.eos_token_id)
-        found = presence_loss(presence, batch, processor.tokenizer.convert_tokens_to_ids("yes"))
-        seen, patch_accuracy = patch_loss(patch_head(features), corpus.patch_labels[indices])
-        loss = yes_no + PRESENCE_WEIGHT * found + recipe.caption_weight * told + recipe.patch_weight * seen
-        _update(loss, optimizer, scheduler, recipe.clip)
+        found = presence_loss(presence, batch, yes)
+        seen, patch_accuracy = patch_loss(patch_head(features), corpora[which].patch_labels[indices])
+        loss = yes_no + PRESENCE_WEIGHT * found + recipe.caption_weight * told
+        _update(loss + recipe.patch_weight * seen, optimizer, scheduler, recipe.clip)
         if step % 50 == 0:
             parts = {"yes_no": yes_no.item(), "presence": found.item(), "caption": told.item()}
             log({"phase": 1, "step": step, **parts, "accuracy": correct, "patches": patch_accuracy})
 
 
+def _joint_groups(model: Any, body: Body, heads: nn.ModuleList, recipe: Recipe) -> list[dict[str, Any]]:
+    """Parameter groups: encoder and patch head at their share of the rate, or left out where it is fixed."""
+    presence_head, patch_head = heads
+    encoder = {id(p) for p in body.encoder(model).parameters()}
+    others = [p for p in model.parameters() if id(p) not in encoder]
+    groups = [{"params": [*others, *presence_head.parameters()], "lr": recipe.lr}]
+    if body.sees_jointly:
+        vision = [*body.encoder(model).parameters(), *patch_head.parameters()]
+        groups.append({"params": vision, "lr": recipe.lr * recipe.vision_lr_share})
+    return groups
+
+
 def packed_hidden(
-    model: LlavaForConditionalGeneration,
-    batch: PackedBatch,
-    features: Float[Tensor, "batch patch vision"],
-    mask: Tensor,
-    positions: Tensor,
+    model: Any, body: Body, batch: PackedBatch, features: Float[Tensor, "batch patch feature"], packer: Packer
 ) -> Float[Tensor, "batch token d_model"]:
     """The decoder's normalized output; logits are taken only where there is a target."""
-    image_features = model.model.multi_modal_projector(features)
+    device = batch.input_ids.device
+    image_embeddings = body.image_embeddings(model, features)
     embeddings = model.get_input_embeddings()(batch.input_ids)
     is_image = (batch.input_ids == model.config.image_token_id).unsqueeze(-1)
-    embeddings = embeddings.masked_scatter(is_image, image_features.to(embeddings.dtype))
-    output = model.model.language_model(
-        inputs_embeds=embeddings, attention_mask=mask, position_ids=positions, use_cache=False
+    embeddings = embeddings.masked_scatter(is_image, image_embeddings.to(embeddings.dtype))
+    output = body.decoder(model)(
+        inputs_embeds=embeddings,
+        attention_mask=packer.mask(device, torch.float32),
+        position_ids=body.language_positions(packer.positions(device)),
+        use_cache=False,
     )
     return output.last_hidden_state
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 from tqdm.auto import tqdm
-
-from scr_lens.organisms.recipe import Recipe
 
 SAVE_EVERY = 100
 """Steps between two states on disk."""
@@ -32,7 +29,7 @@ class TrainingState:
 
     Args:
         path: File of the state.
-        recipe: What is trained; a state of another recipe is ignored.
+        settings: Everything that decides the phase's result; a state of other settings is ignored.
         model: Model in training.
         optimizer: Its optimizer.
         scheduler: Its learning-rate schedule.
@@ -42,14 +39,14 @@ class TrainingState:
     def __init__(
         self,
         path: Path,
-        recipe: Recipe,
+        settings: Mapping[str, Any],
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         scheduler: torch.optim.lr_scheduler.LRScheduler,
         extra: nn.Module | None = None,
     ) -> None:
         self.path = path
-        self.recipe = json.dumps(dataclasses.asdict(recipe), sort_keys=True)
+        self.settings = json.dumps(settings, sort_keys=True)
         self.parts: dict[str, _Stateful] = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
         if extra is not None:
             self.parts["extra"] = extra
@@ -68,7 +65,7 @@ class TrainingState:
         if not self.path.exists():
             return 0
         stored = torch.load(self.path, weights_only=True)
-        if stored["recipe"] != self.recipe:
+        if stored["settings"] != self.settings:
             return 0
         for name, part in self.parts.items():
             part.load_state_dict(stored[name])
@@ -78,5 +75,5 @@ class TrainingState:
         states = {name: part.state_dict() for name, part in self.parts.items()}
         partial = self.path.with_suffix(f".{os.getpid()}.partial")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"recipe": self.recipe, "done": done, **states}, partial)
+        torch.save({"settings": self.settings, "done": done, **states}, partial)
         partial.replace(self.path)

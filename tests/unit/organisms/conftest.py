@@ -1,22 +1,30 @@
 import pytest
 
-from scr_lens.organisms.corpus import load_corpus
+from scr_lens.organisms.bodies import BODIES
+from scr_lens.organisms.canvas import Canvas
+from scr_lens.organisms.corpus import load_corpora
 from scr_lens.organisms.recipe import Recipe
 
+# An image tokenizer's group norms want at least 32 channels; a tower is as small as it can be.
+WIDTHS = {"llava": 16, "chameleon": 32, "qwen2_vl": 16}
+SQUARE, WIDE = Canvas(32, 32), Canvas(24, 48)
+CANVASES = {"llava": (SQUARE,), "chameleon": (SQUARE,), "qwen2_vl": (WIDE, SQUARE)}
 
-@pytest.fixture(scope="session")
-def tiny_recipe() -> Recipe:
+
+@pytest.fixture(scope="session", params=sorted(BODIES))
+def tiny_recipe(request) -> Recipe:
     return Recipe(
         name="tiny",
-        model_type="llava",
-        side=32,
+        model_type=request.param,
+        canvases=CANVASES[request.param],
         patch=8,
-        vision_width=16,
+        vision_width=WIDTHS[request.param],
         vision_layers=1,
-        d_model=16,
+        n_codes=64,
+        d_model=32,
         n_layers=2,
         d_mlp=24,
-        train_scenes=24,
+        train_scenes=24 * len(CANVASES[request.param]),
         batch=4,
         questions=4,
         pretrain_steps=6,
@@ -26,5 +34,11 @@ def tiny_recipe() -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def tiny_corpus(tiny_recipe, tmp_path_factory):
-    return load_corpus("train", 24, tiny_recipe.side, tiny_recipe.patch, tmp_path_factory.mktemp("world"))
+def tiny_corpora(tiny_recipe, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    return load_corpora("train", tiny_recipe.train_scenes, tiny_recipe.canvases, tiny_recipe.patch, folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tiny_corpora):
+    return tiny_corpora[0]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.path import Path as Outline
 
+from scr_lens.organisms.canvas import SQUARE, Canvas
 from scr_lens.organisms.icons import ICONS
 from scr_lens.organisms.render import (
     LEAST_VISIBLE_PIXELS,
@@ -112,7 +113,19 @@ def test_drawing_is_deterministic_and_noisy():
 
 def test_another_side_draws_the_same_scene():
     scene = sample_scene("test", 2)
-    small, large = render_scene(scene, 96), render_scene(scene, 192)
+    small, large = render_scene(scene), render_scene(scene, SQUARE.scaled(2))
     assert large.pixels.shape == (192, 192, 3)
     for a, b in zip(small.objects, large.objects, strict=True):
         assert np.allclose(np.array(a.box) * 2, b.box, atol=2.1)
+
+
+def test_objects_keep_their_shape_on_a_wide_canvas():
+    wide = Canvas(72, 128)
+    item = one_object(x=0.5, y=0.5)
+    square_box = render_scene(scene_of(item)).objects[0].box
+    drawn = render_scene(scene_of(item), wide)
+    assert drawn.pixels.shape == (72, 128, 3)
+    left, top, width, height = drawn.objects[0].box
+    assert (width, height) == pytest.approx(square_box[2:], abs=0.7)
+    center = (square_box[0] + square_box[2] / 2 - 48, square_box[1] + square_box[3] / 2 - 48)
+    assert (left + width / 2 - 64, top + height / 2 - 36) == pytest.approx(center, abs=0.7)

@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from scr_lens.organisms import training, training_state
-from scr_lens.organisms.architecture import build_model, build_processor
+from scr_lens.organisms.bodies import body_for
 from scr_lens.organisms.corpus import BACKGROUND
 from scr_lens.organisms.training import (
     batch_indices,
-    initialize_words,
+    initialize,
     pretrain_vision,
     schedule,
+    step_pictures,
     train_jointly,
 )
 
@@ -32,19 +33,35 @@ def test_an_epoch_shows_every_picture_once():
     assert sorted(following) == list(range(24)) and not np.array_equal(seen, following)
 
 
-def run(recipe, corpus, cache):
-    processor = build_processor(recipe)
-    model = build_model(recipe, processor)
+def test_canvases_take_turns_and_each_shows_its_pictures_once(tiny_recipe, tiny_corpora):
+    corpora = (tiny_corpora[0],) * 2
+    drawn = [step_pictures(corpora, tiny_recipe, step, 1) for step in range(12)]
+    assert [which for which, _ in drawn] == [0, 1] * 6
+    for which in (0, 1):
+        seen = np.concatenate([indices for turn, indices in drawn if turn == which])
+        assert sorted(seen) == list(range(24))
+
+
+def run(recipe, corpora, cache):
+    body = body_for(recipe.model_type)
+    processor = body.processor(recipe)
+    model = body.model(recipe, processor)
     log = []
-    patch_head = pretrain_vision(model, corpus, recipe, cache, CPU, log.append)
-    initialize_words(model, processor, corpus, CPU)
-    train_jointly(model, patch_head, processor, corpus, recipe, cache, CPU, log.append)
+    patch_head = pretrain_vision(model, body, corpora, recipe, cache, CPU, log.append)
+    initialize(model, body, processor, corpora[0], CPU)
+    seen = copy.deepcopy(body.encoder(model).state_dict())
+    train_jointly(model, body, patch_head, processor, corpora, recipe, cache, CPU, log.append)
+    stayed = all(
+        torch.equal(a, b)
+        for a, b in zip(seen.values(), body.encoder(model).state_dict().values(), strict=True)
+    )
+    assert stayed is not body.sees_jointly or not log  # nothing is trained when all of it was done before
     return model, log
 
 
-def test_a_stopped_training_resumes_exactly(tiny_recipe, tiny_corpus, tmp_path, monkeypatch):
+def test_a_stopped_training_resumes_exactly(tiny_recipe, tiny_corpora, tmp_path, monkeypatch):
     monkeypatch.setattr(training_state, "SAVE_EVERY", 2)
-    whole, log = run(tiny_recipe, tiny_corpus, tmp_path / "whole")
+    whole, log = run(tiny_recipe, tiny_corpora, tmp_path / "whole")
     assert {entry["phase"] for entry in log} == {0, 1}
     plain, calls = training._update, []
 
@@ -57,35 +74,37 @@ def test_a_stopped_training_resumes_exactly(tiny_recipe, tiny_corpus, tmp_path, 
     monkeypatch.setattr(training, "_update", stopping)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            run(tiny_recipe, tiny_corpus, tmp_path / "parts")
-    resumed, _ = run(tiny_recipe, tiny_corpus, tmp_path / "parts")
+            run(tiny_recipe, tiny_corpora, tmp_path / "parts")
+    resumed, _ = run(tiny_recipe, tiny_corpora, tmp_path / "parts")
     for (name, a), b in zip(whole.named_parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b), name
-    untrained = build_model(tiny_recipe, build_processor(tiny_recipe))
+    body = body_for(tiny_recipe.model_type)
+    untrained = body.model(tiny_recipe, body.processor(tiny_recipe))
     moved = [not torch.equal(a, b) for a, b in zip(whole.parameters(), untrained.parameters(), strict=True)]
     assert np.mean(moved) > 0.9
 
 
-def test_the_state_of_another_recipe_is_not_used(tiny_recipe, tiny_corpus, tmp_path):
+def test_the_state_of_another_recipe_is_not_used(tiny_recipe, tiny_corpora, tmp_path):
     from dataclasses import replace
 
-    first, _ = run(tiny_recipe, tiny_corpus, tmp_path)
-    again, _ = run(replace(tiny_recipe, lr=1e-3), tiny_corpus, tmp_path)
-    fresh, _ = run(replace(tiny_recipe, lr=1e-3), tiny_corpus, tmp_path / "fresh")
+    first, _ = run(tiny_recipe, tiny_corpora, tmp_path)
+    again, _ = run(replace(tiny_recipe, lr=1e-3), tiny_corpora, tmp_path)
+    fresh, _ = run(replace(tiny_recipe, lr=1e-3), tiny_corpora, tmp_path / "fresh")
     weights = [m.lm_head.weight for m in (first, again, fresh)]
     assert torch.equal(weights[1], weights[2]) and not torch.equal(weights[0], weights[1])
 
 
 def test_words_start_where_their_patches_are(tiny_recipe, tiny_corpus):
-    processor = build_processor(tiny_recipe)
-    model = build_model(tiny_recipe, processor)
+    body = body_for(tiny_recipe.model_type)
+    processor = body.processor(tiny_recipe)
+    model = body.model(tiny_recipe, processor)
     before = copy.deepcopy(model.get_input_embeddings().weight)
-    initialize_words(model, processor, tiny_corpus, CPU)
-    after = model.get_input_embeddings().weight
+    initialize(model, body, processor, tiny_corpus, CPU)
+    after = model.get_input_embeddings().weight.detach()
     labels = tiny_corpus.patch_labels.reshape(-1)
     with torch.no_grad():
-        pixels = training.normalize(tiny_corpus.pixels, CPU)
-        features = model.model.multi_modal_projector(training.patch_features(model, pixels)).flatten(0, 1)
+        pixels = body.normalize(tiny_corpus.pixels, CPU)
+        features = body.image_embeddings(model, body.patch_features(model, pixels)).flatten(0, 1)
     seen = [c for c in range(BACKGROUND) if (labels == c).any()]
     means = torch.stack([features[torch.from_numpy(labels == c)].mean(0) for c in seen])
     centered = means - means.mean(0)
@@ -96,3 +115,10 @@ def test_words_start_where_their_patches_are(tiny_recipe, tiny_corpus):
     assert (similarity.argmax(1) == torch.arange(len(seen))).float().mean() > 0.8
     unchanged = processor.tokenizer.convert_tokens_to_ids("yes")
     assert torch.equal(before[unchanged], after[unchanged])
+    assert float(features.norm(dim=-1).mean()) == pytest.approx(
+        float(after[words].norm(dim=-1).mean()), rel=0.02
+    )
+    for block in body.decoder(model).layers:
+        width, attention = block.self_attn.head_dim, block.self_attn
+        for head, query in enumerate(attention.q_proj.weight.split(width)[:: attention.num_key_value_groups]):
+            assert torch.equal(query, attention.k_proj.weight[head * width : (head + 1) * width])
