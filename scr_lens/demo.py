@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from scr_lens.execute import available_cores, execute
 from scr_lens.figures import (
     FIGURES,
     condition_table,
@@ -25,10 +26,11 @@ from scr_lens.inspection import inspect_image
 from scr_lens.models import caveat, load
 from scr_lens.pictures import read_image
 from scr_lens.questions import Question, standard_conditions
-from scr_lens.run import Summary, run_questions
-from scr_lens.store import RunStore, read_run
+from scr_lens.run import Summary
+from scr_lens.run_config import RunConfig
+from scr_lens.store import read_run
+from scr_lens.tasks import PopeWorld
 from scr_lens.trace import Lens, Sample
-from scr_lens.world_benchmark import world_pope
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +58,9 @@ class Demo:
     note: str
 
 
-def run_demo(model: str, out: Path, *, work: Path = Path(), n_images: int = N_IMAGES) -> Demo:
+def run_demo(
+    model: str, out: Path, *, work: Path = Path(), n_images: int = N_IMAGES, jobs: int | None = None
+) -> Demo:
     """Runs POPE on the test scenes under four conditions and draws what came out.
 
     A second call finds the stored run and only draws.
@@ -66,14 +70,17 @@ def run_demo(model: str, out: Path, *, work: Path = Path(), n_images: int = N_IM
         out: Folder for tables and figures.
         work: Folder under which runs and rendered pictures are kept.
         n_images: Test pictures.
+        jobs: Most processes; None takes one per CPU core, or one on a GPU.
 
     Returns:
         Table, files and run.
     """
     lens = load(model)
-    questions = world_pope("test", n_images, work / "data" / "world")
-    run = work / "runs" / f"demo-{Path(model).name}-{n_images}"
-    summary = _run(lens, questions, run)
+    config = demo_config(model, n_images, work)
+    run = work / "runs" / f"demo-{Path(model).name}-{n_images}-{lens.revision[:8]}"
+    chosen = jobs or (available_cores() if lens.device.type == "cpu" else 1)
+    summary = execute(config, run, jobs=chosen, lens=lens)
+    questions = config.benchmark.questions(config.seed)
     frame = read_run(run)
     folder = out / f"demo-{Path(model).name}"
     drawn = {"pope": _tables(frame, folder)}
@@ -87,17 +94,14 @@ def run_demo(model: str, out: Path, *, work: Path = Path(), n_images: int = N_IM
     return Demo(summary, condition_table(frame), files, run, caveat(lens))
 
 
-def _run(lens: Lens, questions: Sequence[Question], run: Path) -> Summary:
-    conditions = standard_conditions(CONDITIONS)
-    settings = {
-        "conditions": [c.settings for c in conditions],
-        "model": lens.model_id,
-        "questions": len(questions),
-    }
-    seeds = {"pope": 0, "scr": conditions[0].config.seed}
-    device = str(lens.device)
-    with RunStore.create(run, config=settings, seeds=seeds, device=device, exist_ok=True) as store:
-        return run_questions(lens, questions, conditions, store, benchmark="pope-world")
+def demo_config(model: str, n_images: int, work: Path = Path()) -> RunConfig:
+    """What the demo runs: POPE on test scenes, under `CONDITIONS` with the paper's settings."""
+    folder = str(work / "data" / "world")
+    return RunConfig(
+        model=model,
+        benchmark=PopeWorld(n_images=n_images, folder=folder),
+        conditions=standard_conditions(CONDITIONS),
+    )
 
 
 def _tables(frame: pd.DataFrame, folder: Path) -> tuple[Path, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from scr_lens.errors import DataError
-from scr_lens.store import image_digest
+from scr_lens.store import image_digest, missing_image_digest
 
 
 def read_image(path: Path) -> tuple[Image.Image, str]:
@@ -33,3 +33,18 @@ def read_image(path: Path) -> tuple[Image.Image, str]:
         raise DataError(f"{path}: not an image that can be read; give a PNG or JPEG file") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: cannot be decoded ({error}); check that the file is complete") from error
+
+
+def file_digest(path: Path) -> str:
+    """Hashes an image file without decoding it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        SHA-256 of its bytes; of a file that cannot be read, a digest that no file has.
+    """
+    try:
+        return image_digest(path.read_bytes())
+    except OSError:
+        return missing_image_digest(str(path))

@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 from tqdm.auto import tqdm
 
-from scr_lens.analysis.entropy import credit_entropy
-from scr_lens.comparison import baseline_pass, diagnostic_capture, treated_pass, treatment
-from scr_lens.errors import DataError, ScrLensError
+from scr_lens.chunks import Chunk, whole_image_chunks
+from scr_lens.comparison import Baseline, baseline_pass, diagnostic_capture, treated_pass, treatment
+from scr_lens.errors import DataError, LayoutError
 from scr_lens.interventions import Redistribution
+from scr_lens.measurement import Measurement, YesNoAnswers
 from scr_lens.pictures import read_image
 from scr_lens.questions import Condition, Question
-from scr_lens.serialization import digest
+from scr_lens.row_cells import Row, accepted, asked, measured, planned
+from scr_lens.row_identity import RowIdentity
 from scr_lens.store import RunStore, missing_image_digest, row_key
-from scr_lens.trace import Lens, Sample, SampleRecord, encode_images
+from scr_lens.trace import CaptureSpec, Lens, Sample, encode_images
 
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 48
 """Samples per forward pass, unless memory asks for fewer."""
+_KEPT_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Rows that one process added.
+
+    Attributes:
+        done: Rows computed.
+        failed_rows: Rows recorded as failed.
+        failed: Reason of the last failure by image.
+    """
+
+    done: int = 0
+    failed_rows: int = 0
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.done + other.done,
+            self.failed_rows + other.failed_rows,
+            {**self.failed, **other.failed},
+        )
 
 
 @dataclass(frozen=True)
@@ -39,15 +61,28 @@ class Summary:
         planned: Rows of the plan.
         stored_before: Rows that were there already.
         done: Rows added.
-        failed: Reason of each failed row added, by image.
+        failed: Reason of each failure, by image.
         seconds: Wall time of this call.
     """
 
     planned: int
     stored_before: int
     done: int
-    failed: dict[str, str]
+    failed: Mapping[str, str]
     seconds: float
+
+    @classmethod
+    def of(cls, planned: int, tally: Tally, started: float) -> Summary:
+        """Sums up a tally; `started` is when the call began, by `time.monotonic`."""
+        before = planned - tally.done - tally.failed_rows
+        return cls(planned, before, tally.done, dict(tally.failed), time.monotonic() - started)
+
+    def __str__(self) -> str:
+        rate = f" ({self.done / self.seconds:.1f} rows/s)" if self.done and self.seconds else ""
+        return (
+            f"{self.planned} rows: {self.stored_before} stored before, {self.done} computed in "
+            f"{self.seconds:.0f} s{rate}, {len(self.failed)} images failed"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +103,14 @@ def run_questions(
     store: RunStore,
     *,
     benchmark: str,
+    measurement: Measurement | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> Summary:
-    """Answers every question under every condition and stores one row for each.
+    """Answers every question under every condition and stores one row for each, in this process.
 
     The baseline pass doubles as the diagnostic one. Rows that the store has already are not computed again;
     after an interruption the same call finishes the run. An image that cannot be read gives failed rows with
-    the reason, and the run goes on.
+    the reason, and the run goes on; failed rows are tried again by the next call.
 
     Args:
         lens: The model.
@@ -82,6 +118,7 @@ def run_questions(
         conditions: Methods and settings; names must be distinct.
         store: Where rows go.
         benchmark: Name of the question set in the rows.
+        measurement: How answers are taken; by default yes or no.
         batch_size: Samples per pass; halved when memory runs out.
 
     Returns:
@@ -92,58 +129,74 @@ def run_questions(
         ConfigError: If settings do not fit the model.
     """
     started = time.monotonic()
-    if len({condition.name for condition in conditions}) != len(conditions):
-        raise DataError(f"conditions {[c.name for c in conditions]}: names must differ; rename one")
-    writer = _Writer(lens, store, benchmark, tuple(conditions))
     planned = len(questions) * len(conditions)
     with tqdm(total=planned, desc=benchmark, unit="row", mininterval=1) as bar:
-        for chunk in _chunks(lens, questions, batch_size):
-            jobs = [job for question in chunk if (job := writer.job(question)) is not None]
-            writer.run(jobs)
-            bar.update(len(chunk) * len(conditions))
-    return Summary(
-        planned,
-        planned - writer.done - len(writer.failed_rows),
-        writer.done,
-        writer.failures,
-        time.monotonic() - started,
-    )
+        chunks = whole_image_chunks(questions, batch_size)
+        tally = run_chunks(
+            lens,
+            chunks,
+            conditions,
+            store,
+            benchmark=benchmark,
+            measurement=measurement or YesNoAnswers(),
+            progress=bar.update,
+        )
+    return Summary.of(planned, tally, started)
 
 
-def _chunks(lens: Lens, questions: Sequence[Question], size: int) -> Iterable[Sequence[Question]]:
-    """Batches of questions of one length, which need no padding, and within it image by image."""
+def run_chunks(
+    lens: Lens,
+    chunks: Sequence[Chunk],
+    conditions: Sequence[Condition],
+    store: RunStore,
+    *,
+    benchmark: str,
+    measurement: Measurement,
+    progress: Callable[[int], object],
+) -> Tally:
+    """Does the work of `run_questions` on chunks already cut.
 
-    @cache
-    def n_tokens(text: str) -> int:
-        return len(lens.processor.tokenizer(lens.family.prompt(lens.processor, text)).input_ids)
+    Args:
+        lens: The model.
+        chunks: Questions, batch by batch.
+        conditions: Methods and settings.
+        store: Where rows go; after every chunk all its rows are on disk.
+        benchmark: Name of the question set in the rows.
+        measurement: How answers are taken.
+        progress: Called with the number of rows after every chunk.
 
-    ordered = sorted(questions, key=lambda q: (n_tokens(q.text), q.image_id, q.object))
-    return (ordered[start : start + size] for start in range(0, len(ordered), size))
+    Returns:
+        What was added.
+    """
+    identity = RowIdentity(lens, conditions, measurement)
+    writer = _Writer(lens, store, benchmark, identity, measurement)
+    for chunk in chunks:
+        writer.run([job for question in chunk if (job := writer.job(question)) is not None])
+        progress(len(chunk) * len(conditions))
+    return writer.tally
 
 
 class _Writer:
     """Turns jobs into rows of one store."""
 
     def __init__(
-        self, lens: Lens, store: RunStore, benchmark: str, conditions: tuple[Condition, ...]
+        self,
+        lens: Lens,
+        store: RunStore,
+        benchmark: str,
+        identity: RowIdentity,
+        measurement: Measurement,
     ) -> None:
         self.lens = lens
         self.store = store
         self.benchmark = benchmark
-        self.conditions = conditions
-        self.completed = set(store.completed_keys())
-        self.done = 0
-        self.failed_rows: list[str] = []
-        self.failures: dict[str, str] = {}
+        self.identity = identity
+        self.conditions = identity.conditions
+        self.measurement = measurement
+        self.tally = Tally()
+        self._done = set(store.completed_keys(include_failed=False))
+        self._known = set(store.completed_keys())
         self._images: dict[Path, tuple[Image.Image, str]] = {}
-        self._model = {
-            "model_id": lens.model_id,
-            "model_revision": lens.revision,
-            "processor_digest": lens.processor_digest,
-            "dtype": lens.dtype,
-            "attn_implementation": lens.attn_implementation,
-        }
-        self._digests = {condition.name: digest(condition) for condition in conditions}
 
     def job(self, question: Question) -> _Job | None:
         """Reads the image of a question; None if nothing is left to do or the image is unusable."""
@@ -151,17 +204,17 @@ class _Writer:
             image, sha256 = self._image(question)
             sample = Sample(image, question=question.text, image_id=question.image_id)
         except DataError as error:
-            self._fail(question, str(error))
+            missing = missing_image_digest(question.image_id)
+            self._fail(question, str(error), missing, question.text, [c.name for c in self.conditions])
             return None
-        prompt = self.lens.family.prompt(self.lens.processor, question.text)
-        job = _Job(question, sample, sha256, prompt, frozenset())
-        pending = frozenset(
-            c.name for c in self.conditions if row_key(self._identity(job, c)) not in self.completed
-        )
+        prompt = self.identity.prompt(question.text)
+        keys = {c.name: self.identity.key(sha256, prompt, c) for c in self.conditions}
+        pending = frozenset(name for name, key in keys.items() if key not in self._done)
+        self._done.update(keys.values())  # a copy of the picture under another name is the same measurement
         return _Job(question, sample, sha256, prompt, pending) if pending else None
 
     def run(self, jobs: Sequence[_Job]) -> None:
-        """Runs the pending conditions of a batch, in halves if memory runs out."""
+        """Runs the pending conditions of a batch, in halves if memory runs out or a sample does not fit."""
         if not jobs:
             return
         try:
@@ -171,105 +224,79 @@ class _Writer:
                 raise
             logger.warning("out of memory with %d samples; going on with half", len(jobs))
             torch.cuda.empty_cache()
-            self.run(jobs[: len(jobs) // 2])
-            self.run(jobs[len(jobs) // 2 :])
+        except (DataError, LayoutError) as error:
+            if len(jobs) == 1:
+                job = jobs[0]
+                self._fail(job.question, str(error), job.image_sha256, job.prompt, sorted(job.pending))
+                return
+        else:
+            self._store(rows)
             return
-        self.store.append(rows)
-        self.done += len(rows)
+        self.run(jobs[: len(jobs) // 2])
+        self.run(jobs[len(jobs) // 2 :])
 
-    def _rows(self, jobs: Sequence[_Job]) -> list[dict[str, Any]]:
+    def _rows(self, jobs: Sequence[_Job]) -> list[Row]:
         batch = encode_images(self.lens, self.lens.prepare([job.sample for job in jobs]))
         keys = tuple(f"{job.image_sha256}/{job.prompt}" for job in jobs)
         capture = diagnostic_capture(self.lens, self.conditions[0].config.diagnostic)
         started = time.monotonic()
         baseline = baseline_pass(self.lens, batch, keys, capture)
-        baseline_ms = (time.monotonic() - started) * 1e3
-        rows: list[dict[str, Any]] = []
-        for condition in self.conditions:
-            if not any(condition.name in job.pending for job in jobs):
-                continue
-            started = time.monotonic()
-            intervention = treatment(baseline, condition.method, condition.config)
-            untouched = intervention.layers is None
-            record = baseline.record if untouched else treated_pass(baseline, intervention, capture)
-            ms = (baseline_ms if untouched else (time.monotonic() - started) * 1e3) / len(jobs)
-            plans = intervention.plans if isinstance(intervention, Redistribution) else (None,) * len(jobs)
-            rows += [
-                {**self._identity(job, condition), **_asked(job.question), **_plan(plan)}
-                | {"benchmark": self.benchmark, "status": "ok", "wall_ms": ms}
-                | _measured(sample, self.lens)
-                for job, sample, plan in zip(jobs, record.samples, plans, strict=True)
-                if condition.name in job.pending
-            ]
-        return rows
+        passed = time.monotonic() - started
+        wanted = [c for c in self.conditions if any(c.name in job.pending for job in jobs)]
+        return [row for c in wanted for row in self._condition_rows(jobs, baseline, c, passed)]
 
-    def _identity(self, job: _Job, condition: Condition) -> dict[str, Any]:
-        return {
-            **self._model,
-            "image_sha256": job.image_sha256,
-            "prompt": job.prompt,
-            "condition": condition.name,
-            "config_digest": self._digests[condition.name],
-            "config_json": json.dumps(condition.settings, sort_keys=True),
-        }
+    def _condition_rows(
+        self, jobs: Sequence[_Job], baseline: Baseline, condition: Condition, passed: float
+    ) -> list[Row]:
+        started = time.monotonic()
+        intervention = treatment(baseline, condition.method, condition.config)
+        untouched = intervention.layers is None
+        capture: CaptureSpec = baseline.capture
+        record = baseline.record if untouched else treated_pass(baseline, intervention, capture)
+        answers = self.measurement.answers(self.lens, baseline.batch, record, intervention)
+        seconds = time.monotonic() - started + (passed if untouched else 0.0)
+        plans = intervention.plans if isinstance(intervention, Redistribution) else (None,) * len(jobs)
+        return [
+            {**self.identity.cells(job.image_sha256, job.prompt, condition), **asked(job.question)}
+            | {"benchmark": self.benchmark, "wall_ms": seconds * 1e3 / len(jobs)}
+            | {**planned(plan), **measured(sample, answer)}
+            for job, sample, plan, answer in zip(jobs, record.samples, plans, answers, strict=True)
+            if condition.name in job.pending
+        ]
+
+    def _store(self, rows: list[Row]) -> None:
+        """Appends rows; those that the store refuses, for instance infinite maps, become failed ones."""
+        try:
+            self.store.append(self._new(rows))
+        except DataError:
+            rows = [accepted(row) for row in rows]
+            self.store.append(self._new(rows))
+        failed = [row for row in rows if row["status"] == "failed"]
+        reasons = {row["image_id"]: row["error"] for row in failed}
+        self.tally += Tally(len(rows) - len(failed), len(failed), reasons)
+
+    def _new(self, rows: list[Row]) -> list[Row]:
+        """Rows without the failures that are on record."""
+        return [row for row in rows if row["status"] == "ok" or row_key(row) not in self._known]
 
     def _image(self, question: Question) -> tuple[Image.Image, str]:
         """The image and the hash of its file; the last few are kept, questions come image by image."""
         if question.image not in self._images:
-            while len(self._images) > 64:
+            while len(self._images) >= _KEPT_IMAGES:
                 self._images.pop(next(iter(self._images)))
             self._images[question.image] = read_image(question.image)
             self.store.check_image(self.benchmark, question.image_id, self._images[question.image][1])
         return self._images[question.image]
 
-    def _fail(self, question: Question, reason: str) -> None:
-        """Stores failed rows for all conditions of a question whose image cannot be used."""
-        self.failures[question.image_id] = reason
-        missing = missing_image_digest(question.image_id)
-        rows = []
-        for condition in self.conditions:
-            job = _Job(question, None, missing, question.text, frozenset())  # type: ignore[arg-type]
-            row = {**self._identity(job, condition), **_asked(question), "benchmark": self.benchmark}
-            if row_key(row) not in self.completed:
-                rows.append({**row, "status": "failed", "error": reason})
-        self.store.append(rows)
-        self.failed_rows += [reason] * len(rows)
-
-
-def _asked(question: Question) -> dict[str, Any]:
-    return {
-        "image_id": question.image_id,
-        "question": question.text,
-        "object": question.object,
-        "label": question.label,
-        "splits": list(question.splits),
-    }
-
-
-def _plan(plan: Any) -> dict[str, Any]:
-    if plan is None:
-        return {}
-    return {
-        "sources": plan.sources.numpy(),
-        "neighbors": plan.neighbors.numpy(),
-        "neighbors_per_source": plan.neighbors_per_source,
-    }
-
-
-def _measured(record: SampleRecord, lens: Lens) -> dict[str, Any]:
-    if record.resid_norm is None or record.attention is None:
-        raise ScrLensError("a run captures norms and attention; this pass did not")
-    answer, grid = record.yes_no(lens), record.layout.grid
-    norms, attention = record.resid_norm.numpy(), record.attention.mean(0).numpy()
-    return {
-        "grid_h": grid.height,
-        "grid_w": grid.width,
-        "n_layers": len(norms),
-        "answer": answer.answer,
-        "p_yes": min(1.0, answer.p_yes),
-        "p_no": min(1.0, answer.p_no),
-        "attention": attention,
-        "resid_norm": norms,
-        "entropy_norm_nats": credit_entropy(norms, normalize=False),
-        "entropy_attention_nats": float(credit_entropy(attention, normalize=False)),
-    }
+    def _fail(self, question: Question, reason: str, sha256: str, prompt: str, names: Sequence[str]) -> None:
+        """Stores a failed row for each condition of a question, unless it is stored already."""
+        rows = [
+            {**self.identity.cells(sha256, prompt, condition), **asked(question)}
+            | {"benchmark": self.benchmark, "status": "failed", "error": reason}
+            for condition in self.conditions
+            if condition.name in names
+        ]
+        new = self._new(rows)
+        self._known.update(row_key(row) for row in new)
+        self.store.append(new)
+        self.tally += Tally(0, len(new), {question.image_id: reason})

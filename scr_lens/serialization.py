@@ -63,7 +63,19 @@ def digest(config: Any) -> str:
     Returns:
         The SHA-256 hex digest of its canonical JSON; equal configs have equal digests in every process.
     """
-    canonical = json.dumps(to_dict(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return digest_plain(to_dict(config))
+
+
+def digest_plain(values: Mapping[str, Any]) -> str:
+    """Hash plain values.
+
+    Args:
+        values: Text, numbers, booleans, None, lists and mappings of them.
+
+    Returns:
+        The SHA-256 hex digest of their canonical JSON.
+    """
+    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from scr_lens.config import LayerRange, ScrConfig
 from scr_lens.errors import ConfigError, LayoutError, unknown_name
+from scr_lens.interventions import custom
 from scr_lens.interventions.base import Identity, Intervention
 from scr_lens.interventions.controls import GaussianNoise, ScaleNeighbors, uniform_plan
 from scr_lens.interventions.plan import RedistributionPlan
@@ -46,12 +47,19 @@ class Method:
         description: One line on what it does.
         needs_attention: Whether a diagnostic pass must come first.
         builder: Builds the intervention from a batch's context.
+        is_custom: Whether the method is a user's own class.
     """
 
     name: str
     description: str
     needs_attention: bool
     builder: Callable[[BuildContext], Intervention] = dataclasses.field(repr=False)
+    is_custom: bool = False
+
+    @property
+    def source_sha256(self) -> str:
+        """SHA-256 of the source of a user's own class; "" for built-in methods."""
+        return custom.source_sha256(self.name) if self.is_custom else ""
 
     def build(
         self,
@@ -102,14 +110,24 @@ def find_method(name: str) -> Method:
     """Look up a method by name.
 
     Args:
-        name: A key of `METHODS`.
+        name: A key of `METHODS`, or "module:Class" of one's own (see `interventions.custom`).
 
     Returns:
         The method.
 
     Raises:
-        ConfigError: If the name is unknown; the message lists the known names and the closest one.
+        ConfigError: If the name is unknown (the message lists the known names and the closest one), or the
+            class cannot be imported.
     """
+    if custom.is_custom(name):
+        own = custom.import_class(name)
+        return Method(
+            name=name,
+            description=(own.__doc__ or "a user's own intervention").strip().splitlines()[0],
+            needs_attention=bool(getattr(own, "needs_attention", True)),
+            builder=custom.builder(name, own),
+            is_custom=True,
+        )
     if name not in METHODS:
         raise ConfigError(unknown_name("method", name, METHODS))
     return METHODS[name]

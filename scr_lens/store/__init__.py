@@ -7,6 +7,7 @@ shards.
 
 from scr_lens.store.keys import image_digest, missing_image_digest, row_key
 from scr_lens.store.manifest import ShardEntry, unlisted_shards
+from scr_lens.store.merging import merge_runs
 from scr_lens.store.reader import completed_keys, read_info, read_run
 from scr_lens.store.rows import Row, to_table
 from scr_lens.store.schema import (
@@ -31,6 +32,7 @@ __all__ = [
     "arrow_schema",
     "completed_keys",
     "image_digest",
+    "merge_runs",
     "missing_image_digest",
     "read_info",
     "read_run",

@@ -121,6 +121,19 @@ def read_manifests(folder: Path) -> tuple[ShardEntry, ...]:
     return tuple(sorted(entries, key=lambda entry: entry.order))
 
 
+def writer_names(folder: Path) -> tuple[str, ...]:
+    """List the writers that have a manifest.
+
+    Args:
+        folder: Run directory.
+
+    Returns:
+        Their names in order.
+    """
+    files = sorted(folder.glob("manifest-*.json"))
+    return tuple(path.name.removeprefix("manifest-").removesuffix(".json") for path in files)
+
+
 def write_manifest(folder: Path, writer: str, entries: tuple[ShardEntry, ...]) -> None:
     """Replace the manifest of one writer atomically.
 

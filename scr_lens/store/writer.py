@@ -247,10 +247,38 @@ def _run_json(info: Mapping[str, Any]) -> bytes:
 def _check_same_run(path: Path, wanted: Mapping[str, Any], *, exist_ok: bool) -> None:
     if not exist_ok:
         raise StoreError(f"{path} already holds a run; open it to resume, or give another directory")
-    existing = reader.read_info(path)
+    difference = different_settings(reader.read_info(path), wanted)
+    if difference:
+        raise StoreError(
+            f"{path} holds another run: {difference}; give another directory or the same settings"
+        )
+
+
+def different_settings(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Say in which setting or seed two runs differ.
+
+    Args:
+        existing: Content of a run.json.
+        wanted: Content of another.
+
+    Returns:
+        The first difference with both values; "" if there is none.
+    """
     for name in ("config", "seeds"):
-        if existing.get(name) != wanted[name]:
-            raise StoreError(
-                f"{path} holds a run with {name} {json.dumps(existing.get(name))}, not "
-                f"{json.dumps(wanted[name])}; give another directory or the same settings"
-            )
+        old, new = existing.get(name), wanted[name]
+        if old != new:
+            return _difference(name, old, new)
+    return ""
+
+
+def _difference(place: str, old: Any, new: Any) -> str:
+    """The innermost difference of two plain values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        key = next(
+            key for key in (*old, *new) if old.get(key) != new.get(key) or (key in old) != (key in new)
+        )
+        return _difference(f"{place}.{key}", old.get(key), new.get(key))
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        index = next(index for index, pair in enumerate(zip(old, new, strict=True)) if pair[0] != pair[1])
+        return _difference(f"{place}[{index}]", old[index], new[index])
+    return f"{place} is {json.dumps(old)}, not {json.dumps(new)}"

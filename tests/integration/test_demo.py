@@ -43,7 +43,7 @@ def test_every_question_under_every_condition(demo):
     pair = [
         frame[frame.condition == name].set_index(["image_id", "object"]).sort_index() for name in CONDITIONS
     ]
-    assert pair[0].p_yes.equals(pair[3].p_yes)  # identity is vanilla to the bit
+    assert np.allclose(pair[0].p_yes, pair[3].p_yes, atol=1e-6)  # vanilla shares the image, identity does not
     assert not pair[0].p_yes.equals(pair[1].p_yes)
 
 

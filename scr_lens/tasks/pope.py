@@ -1,0 +1,122 @@
+"""POPE: on the rendered world, and from the official question files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, get_args
+
+from scr_lens.benchmarks import SPLITS, read_questions, resolve_image
+from scr_lens.errors import ConfigError, DataError, unknown_name
+from scr_lens.json_records import read_records
+from scr_lens.measurement import Measurement, YesNoAnswers
+from scr_lens.organisms.world import Split
+from scr_lens.questions import Question
+from scr_lens.tasks.base import require_choices, require_count, require_folder, require_text
+from scr_lens.world_benchmark import to_questions, world_pope
+
+
+@dataclass(frozen=True, kw_only=True)
+class PopeWorld:
+    """POPE on rendered scenes, for the organisms.
+
+    Args:
+        split: Scenes: "train", "validation" or "test".
+        n_images: Pictures.
+        negatives: POPE splits: any of "random", "popular", "adversarial".
+        folder: Where pictures and annotations are kept; rendered when missing.
+
+    Raises:
+        ConfigError: If a value is not allowed.
+    """
+
+    name: ClassVar[str] = "pope-world"
+    places: ClassVar[frozenset[str]] = frozenset({"folder"})
+
+    split: Split = "test"
+    n_images: int = 500
+    negatives: tuple[str, ...] = SPLITS
+    folder: str = "data/world"
+
+    def __post_init__(self) -> None:
+        require_scenes(self.split)
+        require_count("n_images", self.n_images)
+        require_choices("negatives", self.negatives, SPLITS)
+        require_text("folder", self.folder)
+
+    @property
+    def measurement(self) -> Measurement:
+        """Yes or no."""
+        return YesNoAnswers()
+
+    def questions(self, seed: int) -> tuple[Question, ...]:
+        """Renders what is missing and builds the questions; see `world_pope`."""
+        folder = Path(self.folder)
+        return world_pope(self.split, self.n_images, folder, seed=seed, negatives=self.negatives)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pope:
+    """POPE from the official question files, of any generation.
+
+    Args:
+        files: Question files; the split is told from each file's name.
+        images: Folder of the images.
+        suffix: Text put after every question, such as a request for one word; part of the result.
+        n_images: Only the first so many images of the files; None takes all.
+
+    Raises:
+        ConfigError: If a value is not allowed.
+    """
+
+    name: ClassVar[str] = "pope"
+    places: ClassVar[frozenset[str]] = frozenset({"files", "images"})
+
+    files: tuple[str, ...]
+    images: str
+    suffix: str = ""
+    n_images: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.files, tuple) or not self.files:
+            raise ConfigError(f"benchmark.files is {self.files!r}; give a list of POPE question files")
+        for file in self.files:
+            require_text("files", file)
+        require_text("images", self.images)
+        if not isinstance(self.suffix, str):
+            raise ConfigError(f"benchmark.suffix is {self.suffix!r}; give text in quotes")
+        require_count("n_images", self.n_images, optional=True)
+
+    @property
+    def measurement(self) -> Measurement:
+        """Yes or no."""
+        return YesNoAnswers()
+
+    def questions(self, seed: int) -> tuple[Question, ...]:
+        """Reads the files; nothing is drawn."""
+        del seed
+        images = require_folder("images", self.images)
+        asked = [question for file in self.files for question in read_questions(file)]
+        for file in self.files:
+            _require_images(file, images)
+        wanted = set(list(dict.fromkeys(question.image for question in asked))[: self.n_images])
+        return to_questions((q for q in asked if q.image in wanted), images, suffix=self.suffix)
+
+
+def _require_images(file: str, images: Path) -> None:
+    """Refuses a question file with an image that is not there, by line."""
+    for record in read_records(file):
+        try:
+            resolve_image(images, record.text("image"))
+        except DataError as error:
+            raise DataError(f"{record.place}: {error}") from error
+
+
+def require_scenes(split: object) -> None:
+    """Refuses what is not a split of the world.
+
+    Raises:
+        ConfigError: Naming the closest split.
+    """
+    if split not in get_args(Split):
+        raise ConfigError(unknown_name("benchmark.split value", split, get_args(Split)))

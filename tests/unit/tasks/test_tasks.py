@@ -1,0 +1,128 @@
+import json
+from collections import Counter
+
+import pytest
+from tiny import noise_image
+
+from scr_lens.benchmarks import build_split, read_instances, to_json_lines
+from scr_lens.benchmarks.coco import ImageObjects
+from scr_lens.errors import ConfigError, DataError
+from scr_lens.measurement import WrittenAnswers, YesNoAnswers
+from scr_lens.organisms.export import export_world
+from scr_lens.tasks import Captions, CaptionsWorld, Pope, PopeWorld, read_task
+from scr_lens.world_benchmark import world_pope
+
+
+@pytest.fixture
+def pope(tmp_path):
+    """Official-format question files and their images."""
+    truth = [ImageObjects(f"i{k}.png", (f"a{k}", f"b{k}", "c", "d")[: 3 + k % 2]) for k in range(4)]
+    files = []
+    for split in ("random", "adversarial"):
+        path = tmp_path / f"my_pope_{split}.json"
+        path.write_text(to_json_lines(build_split(truth, split=split, seed=0)))
+        files.append(str(path))
+    (tmp_path / "images").mkdir()
+    for entry in truth:
+        noise_image(1).save(tmp_path / "images" / entry.image)
+    return Pope(files=tuple(files), images=str(tmp_path / "images"), suffix=" Answer in one word.")
+
+
+def test_pope_files(pope, tmp_path):
+    questions = pope.questions(0)
+    assert pope.measurement == YesNoAnswers()
+    asked = Counter(split for q in questions for split in q.splits)
+    assert asked == {"random": 24, "adversarial": 24}
+    assert all(q.text.endswith("? Answer in one word.") and q.image.is_file() for q in questions)
+    few = Pope(files=pope.files, images=pope.images, n_images=2).questions(0)
+    assert {q.image_id for q in few} == {"i0.png", "i1.png"} and len(few) < len(questions)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "random.json:2: malformed JSON"),
+        ('{"question_id": 9, "image": "i0.png", "text": "Is there a x in the image?"}', "'label' is missing"),
+        (
+            '{"question_id": 9, "image": "i0.png", "text": "Is there a x in the image?", "label": "maybe"}',
+            "random.json:2: field 'label' is 'maybe'; expected 'yes' or 'no'",
+        ),
+        (
+            '{"question_id": 9, "image": "../i0.png", "text": "Is there a x in the image?", "label": "no"}',
+            "random.json:2: image '../i0.png' is not a path inside the image folder",
+        ),
+        (
+            '{"question_id": 99, "image": "zz.png", "text": "Is there a x in the image?", "label": "no"}',
+            "random.json:2: image 'zz.png' is not in",
+        ),
+    ],
+)
+def test_bad_pope_files(pope, tmp_path, line, message):
+    path = tmp_path / "my_pope_random.json"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], line, *lines[2:]]))
+    with pytest.raises(DataError) as caught:
+        pope.questions(0)
+    assert message in str(caught.value)
+
+
+def test_pope_world_is_the_builder_s(tmp_path):
+    task = PopeWorld(split="validation", n_images=6, negatives=("popular",), folder=str(tmp_path))
+    questions = task.questions(3)
+    assert questions == world_pope("validation", 6, tmp_path, seed=3, negatives=("popular",))
+    assert {q.splits for q in questions} == {("popular",)}
+    assert questions != task.questions(4)
+
+
+def test_captions_of_the_world(tmp_path):
+    task = CaptionsWorld(n_images=5, max_new_tokens=9, folder=str(tmp_path))
+    questions = task.questions(0)
+    known = {
+        str(i.id): i.file_name for i in read_instances(export_world("test", 5, tmp_path).instances).images
+    }
+    assert {q.image_id: q.image.name for q in questions} == known
+    assert all(q.label is None and q.object == "" and q.text == task.prompt for q in questions)
+    assert task.measurement == WrittenAnswers(9)
+
+
+def test_captions_of_a_coco_file(tmp_path):
+    for k in range(6):
+        noise_image(k).save(tmp_path / f"{k}.png")
+    images = [{"id": 10 + k, "file_name": f"{k}.png", "width": 64, "height": 48} for k in range(6)]
+    annotations = [{"id": k, "image_id": 10 + k, "caption": "a dog"} for k in range(6)]
+    (tmp_path / "c.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    task = Captions(annotations=str(tmp_path / "c.json"), images=str(tmp_path), n_images=3)
+    drawn = [{q.image_id for q in task.questions(seed)} for seed in (0, 0, 1, 2)]
+    assert len(drawn[0]) == 3 and drawn[0] == drawn[1] and not drawn[0] == drawn[2] == drawn[3]
+    whole = Captions(annotations=str(tmp_path / "c.json"), images=str(tmp_path)).questions(0)
+    assert {(q.image_id, q.image.name) for q in whole} == {(str(10 + k), f"{k}.png") for k in range(6)}
+    with pytest.raises(DataError, match=r"c\.json names 6 images, n_images is 7; lower it"):
+        Captions(annotations=str(tmp_path / "c.json"), images=str(tmp_path), n_images=7).questions(0)
+    with pytest.raises(DataError, match=r"there is no folder .*absent.*scr-lens data"):
+        Captions(annotations=str(tmp_path / "c.json"), images=str(tmp_path / "absent")).questions(0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": "pope", "images": "x"}, "files"),
+        ({"name": "pope", "images": "x", "files": "one.json"}, "give a list of POPE question files"),
+        ({"name": "pope", "images": "", "files": ["a"]}, "benchmark.images is ''"),
+        ({"name": "pope", "images": "x", "files": ["a"], "suffix": 3}, "benchmark.suffix is 3"),
+        ({"name": "pope", "images": "x", "files": ["a"], "n_images": True}, "n_images is True"),
+        ({"name": "captions", "images": "x"}, "annotations"),
+        ({"name": "captions-world", "max_new_tokens": 0}, "max_new_tokens is 0"),
+        ({"name": "captions-world", "prompt": " "}, "benchmark.prompt"),
+        ({"name": "captions-world", "split": "dev"}, "benchmark.split value 'dev'"),
+        ("pope", "give a table"),
+    ],
+)
+def test_settings_are_checked(settings, message):
+    with pytest.raises(ConfigError) as caught:
+        read_task(settings)
+    assert message in str(caught.value)
+
+
+def test_a_text_has_a_length():
+    with pytest.raises(ConfigError, match="max_new_tokens is 0; give at least 1"):
+        WrittenAnswers(0)
