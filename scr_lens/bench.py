@@ -3,7 +3,7 @@
 import copy
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,7 +120,7 @@ def capture_benchmark(
         n_threads=torch.get_num_threads(),
         rounds=rounds,
         plain_s=statistics.median(plain),
-        ratios={name: _ratio(times, plain) for name, times in seconds.items()},
+        ratios={name: paired_ratio(times, plain) for name, times in seconds.items()},
     )
 
 
@@ -171,7 +171,16 @@ def _seconds(run: Callable[[], Any], device: str) -> float:
     return time.perf_counter() - start
 
 
-def _ratio(times: list[float], plain: list[float]) -> Ratio:
+def paired_ratio(times: Sequence[float], plain: Sequence[float]) -> Ratio:
+    """Ratios formed within rounds.
+
+    Args:
+        times: Seconds of one variant, one entry per round.
+        plain: Seconds of the other variant in the same rounds.
+
+    Returns:
+        Median and quartiles of times / plain.
+    """
     ratios = [mine / base for mine, base in zip(times, plain, strict=True)]
     low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return Ratio(median=median, low=low, high=high)
