@@ -13,6 +13,7 @@ from scr_lens.errors import ConfigError
 
 if TYPE_CHECKING:
     from scr_lens.inspection import Inspection
+    from scr_lens.trace import Lens
 
 
 def inspect(
@@ -43,6 +44,11 @@ def inspect(
     device: Annotated[
         str | None, typer.Option(help="Such as cpu or cuda; by default a GPU if there is one.")
     ] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write an interactive page to this file.")] = None,
+    credit: Annotated[
+        list[str] | None,
+        typer.Option(help="Further estimator on the page, such as grad_norm; may be given again."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
 ) -> None:
     """Draw one image's attention, norms, entropies and answers before and after an intervention."""
@@ -53,6 +59,10 @@ def inspect(
     from scr_lens.pictures import read_image
     from scr_lens.trace import Sample
 
+    if credit and html is None:
+        raise ConfigError(
+            f"--credit {credit[0]}: further estimators are shown on a page; give --html FILE too"
+        )
     if prompt is None and raw_prompt is None:
         raise ConfigError("no prompt: give --prompt TEXT (a question) or --raw-prompt TEXT (a whole prompt)")
     config = ScrConfig(
@@ -69,11 +79,20 @@ def inspect(
     shown = layer_list(show_layers, lens.n_layers)
     inspection = inspect_image(lens, sample, method=method, config=config, note=caveat(lens))
     files = save(inspection_figure(inspection, shown), out, f"inspect-{plain(image.stem)}")
+    if html is not None:
+        files = (*files, _write_html(html, lens, inspection, credit or []))
     if as_json:
         typer.echo(json.dumps({**inspection.to_dict(), "files": [str(file) for file in files]}, indent=1))
     else:
         typer.echo(summary(inspection))
         typer.echo("written: " + ", ".join(str(file) for file in files))
+
+
+def _write_html(file: Path, lens: Lens, inspection: Inspection, estimators: list[str]) -> Path:
+    from scr_lens.viewer import exhibit, inspection_payload, write_page
+
+    shown = exhibit(lens, inspection, estimators, progress=True)
+    return write_page(file, inspection_payload(shown))
 
 
 def plain(name: str) -> str:
