@@ -1,12 +1,12 @@
 """Verdicts: the one place that says when a claim of the paper counts as supported.
 
-The rules are constants, fixed before any data: each names the claimed direction, the value the effect must
-clear and the smallest effect that would matter. `decide` applies them to a 95% interval and nothing else.
+The rules (`analysis.rules`) are constants, fixed before any data: each names the claimed direction, the value
+the effect must clear and the smallest effect that would matter. `decide` applies them to a 95% interval and
+nothing else.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -14,133 +14,22 @@ import pandas as pd
 
 from scr_lens.analysis.multiplicity import holm
 from scr_lens.analysis.power import ALPHA
-from scr_lens.errors import DataError, unknown_name
+from scr_lens.analysis.rules import RULES, VerdictRule, rule_of
+from scr_lens.errors import DataError
+
+__all__ = [
+    "RULES",
+    "PredictionResult",
+    "Verdict",
+    "VerdictRule",
+    "conclude",
+    "correct_for_models",
+    "decide",
+    "rule_of",
+    "rules_table",
+]
 
 Verdict = Literal["supported", "not supported", "inconclusive"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class VerdictRule:
-    """When a claim counts as supported.
-
-    Attributes:
-        name: Short name of the claim.
-        claim: The claim in words.
-        quantity: What is estimated.
-        sign: +1 when the claim is a large value, -1 when it is a small (negative) one.
-        threshold: Value the whole interval must clear in the claimed direction.
-        relevant: Smallest value that matters; an interval that does not reach it refutes the claim.
-        unit: Unit of the quantity.
-    """
-
-    name: str
-    claim: str
-    quantity: str
-    sign: Literal[1, -1]
-    threshold: float
-    relevant: float
-    unit: str
-
-    def __post_init__(self) -> None:
-        """Check that the smallest relevant value lies on the claimed side of the threshold."""
-        if self.sign * (self.relevant - self.threshold) < 0:
-            raise DataError(
-                f"rule {self.name}: relevant={self.relevant} must not lie before threshold={self.threshold}"
-            )
-
-    def __str__(self) -> str:
-        """The rule as one printable sentence."""
-        side, beyond = ("above", ">=") if self.sign > 0 else ("below", "<=")
-        goal = f"{side} {self.threshold:g} and reaches {beyond} {self.relevant:g} {self.unit}"
-        return (
-            f"{self.name}: supported if the 95% interval of the {self.quantity} lies {goal}; "
-            f"not supported if it does not reach {self.relevant:g}; otherwise inconclusive"
-        )
-
-
-_RULES = (
-    VerdictRule(
-        name="EF1",
-        claim="the norm of a patch is a useful proxy of its credit in early layers",
-        quantity="Fisher mean of Pearson r between norm and credit",
-        sign=1,
-        threshold=0.5,
-        relevant=0.5,
-        unit="(r)",
-    ),
-    VerdictRule(
-        name="P1",
-        claim="low credit entropy goes with hallucination",
-        quantity="per-question point-biserial r between entropy and false yes",
-        sign=-1,
-        threshold=0.0,
-        relevant=-0.1,
-        unit="(r)",
-    ),
-    VerdictRule(
-        name="P2",
-        claim="SCR helps most where entropy is low",
-        quantity="reduction of the hallucination rate in the lowest minus in the highest entropy stratum",
-        sign=1,
-        threshold=0.0,
-        relevant=0.01,
-        unit="(rate)",
-    ),
-    VerdictRule(
-        name="P3",
-        claim="SCR helps most where neighboring patches are alike",
-        quantity="reduction of the hallucination rate in the most minus in the least autocorrelated stratum",
-        sign=1,
-        threshold=0.0,
-        relevant=0.01,
-        unit="(rate)",
-    ),
-    VerdictRule(
-        name="P4",
-        claim="the gain is an inverted U in lambda",
-        quantity="weaker of the rise before and the fall after the breakpoint (two-lines test)",
-        sign=1,
-        threshold=0.0,
-        relevant=0.01,
-        unit="(rate)",
-    ),
-    VerdictRule(
-        name="SCR",
-        claim="SCR lowers the hallucination rate",
-        quantity="reduction of the hallucination rate by SCR",
-        sign=1,
-        threshold=0.0,
-        relevant=0.01,
-        unit="(rate)",
-    ),
-    VerdictRule(
-        name="guidance",
-        claim="attention-guided sources help more than random ones",
-        quantity="reduction of the hallucination rate by SCR minus that by Uniform-Smooth",
-        sign=1,
-        threshold=0.0,
-        relevant=0.01,
-        unit="(rate)",
-    ),
-)
-RULES: Mapping[str, VerdictRule] = MappingProxyType({rule.name: rule for rule in _RULES})
-
-
-def rule_of(name: str) -> VerdictRule:
-    """The fixed rule of a claim.
-
-    Args:
-        name: One of `RULES`.
-
-    Returns:
-        Its rule.
-
-    Raises:
-        DataError: If no claim has this name.
-    """
-    if name not in RULES:
-        raise DataError(unknown_name("claim", name, RULES))
-    return RULES[name]
 
 
 def decide(rule: VerdictRule, ci_low: float, ci_high: float) -> Verdict:

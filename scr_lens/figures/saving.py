@@ -40,7 +40,7 @@ def save(
         OSError: If the disk is full or not writable.
     """
     _require_plain(name)
-    contents = {ending: _rendered(figure, ending) for ending in _NO_METADATA}
+    contents = {ending: render(figure, ending) for ending in _NO_METADATA}
     if table is not None:
         contents["csv"] = to_csv(table).encode()
     return tuple(write_figure_file(folder, f"{name}.{ending}", data) for ending, data in contents.items())
@@ -79,7 +79,16 @@ def _require_plain(name: str) -> None:
         )
 
 
-def _rendered(figure: Figure, ending: str) -> bytes:
+def render(figure: Figure, ending: str) -> bytes:
+    """Turn a figure into the bytes of a file, without date, machine or version.
+
+    Args:
+        figure: The figure.
+        ending: "png" or "pdf".
+
+    Returns:
+        The file's bytes; the same for the same figure.
+    """
     buffer = io.BytesIO()
     with house_style():
         if ending == "png":

@@ -20,7 +20,6 @@ from scr_lens.figures.style import (
     INK,
     MINUS,
     MUTED,
-    SMALL_SIZE,
     finish,
     house_style,
     new_figure,
@@ -205,17 +204,13 @@ def _draw_rates(axes: Axes, records: EntropyRecords, bins: pd.DataFrame) -> None
     )
     axes.hlines(y, bins["low_edge"], bins["high_edge"], colors=ALERT, linewidth=0.8, alpha=0.6)
     axes.errorbar(x, y, yerr=np.stack([y - low, high - y]).clip(min=0), fmt="o", color=ALERT, markersize=4.5)
-    for center, top, count in zip(x, high, bins["n_questions"], strict=True):
-        axes.annotate(
-            f"n = {count:,}",
-            (center, top),
-            xytext=(0, 2),
-            textcoords="offset points",
-            horizontalalignment="center",
-            color=MUTED,
-            fontsize=SMALL_SIZE,
-        )
     axes.set_ylim(0, 1.15 * float(high.max()))
     axes.set_ylabel("hallucination rate (%)")
-    axes.set_title(f"rate in {len(bins)} quantile bins (bar: width of the bin)")
+    axes.set_title(f"rate in {len(bins)} quantile bins of {_sizes(bins)} questions (bar: width of the bin)")
     axes.legend(loc="best")
+
+
+def _sizes(bins: pd.DataFrame) -> str:
+    """Questions of a bin, or from the smallest to the largest."""
+    low, high = int(bins["n_questions"].min()), int(bins["n_questions"].max())
+    return f"{low:,}" if low == high else f"{low:,}\N{EN DASH}{high:,}"

@@ -18,6 +18,7 @@ _HEADINGS = {
 }
 _WITHOUT_INTERVAL = ("accuracy", "precision", "recall", "f1", "yes_ratio")
 _BLOCK_COLUMNS = ("split", "images", "questions", "condition")
+_LEFT = ("", "split", "condition", "model", "method", "variant", "claim", "section", "verdict", "caveats")
 _EXPLANATION = "Percent; in brackets 95% intervals that treat the image as the sampling unit."
 _DELTA, _NONE = "\N{GREEK CAPITAL LETTER DELTA}", "\N{EN DASH}"
 
@@ -55,9 +56,21 @@ def to_markdown(table: pd.DataFrame) -> str:
     Returns:
         Lines ending in a line break; numbers are aligned right, and bars in names are escaped.
     """
-    shown = readable_table(table)
+    return frame_to_markdown(readable_table(table))
+
+
+def frame_to_markdown(shown: pd.DataFrame) -> str:
+    """Write a table of texts as a Markdown table.
+
+    Args:
+        shown: Texts only.
+
+    Returns:
+        Lines ending in a line break; columns that name things are aligned left, the others right, and bars in
+        cells are escaped.
+    """
     header = [*map(str, shown.columns)]
-    rule = ["---" if name in ("split", "condition") else "---:" for name in header]
+    rule = ["---" if name in _LEFT else "---:" for name in header]
     rows = [header, rule, *shown.to_numpy().tolist()]
     return "".join("| " + " | ".join(_escaped(cell) for cell in row) + " |\n" for row in rows)
 

@@ -18,8 +18,12 @@ _PREDICTIONS = ("yes", "no", "unparsed", "other")
 class PopeMetrics:
     """Scores of one set of yes/no answers; "yes" is the positive class.
 
-    A ratio whose denominator is zero is None. An unparsed answer is in no cell of the confusion table: it
-    counts as an error in `accuracy` and as not-yes in `yes_ratio`, and it is left out of every other ratio.
+    A ratio whose denominator is zero is None. An unparsed answer is in no cell of the confusion table, but
+    its question stays in every denominator over questions: it is an error in `accuracy`, a missed object in
+    `recall`, and never a hallucination. POPE's own script reads every answer as yes or no, so that fp + tn is
+    the number of absent objects; dividing by that number keeps this meaning for stricter rules. Leaving the
+    unparsed out instead would let a method lower its rate by answering less, and would compare two methods
+    over different questions. `analysis.hallucination` counts the same way.
 
     Attributes:
         n: Questions, the unparsed included; n = tp + fp + tn + fn + n_unparsed.
@@ -30,10 +34,11 @@ class PopeMetrics:
         n_unparsed: Answers that said neither yes nor no.
         accuracy: (tp + tn) / n; 1 = every answer right.
         precision: tp / (tp + fp); 1 = no yes is a hallucination.
-        recall: tp / (tp + fn); 1 = every present object confirmed.
+        recall: tp / present objects (tp + fn without unparsed answers); 1 = every present object confirmed.
         f1: Harmonic mean of precision and recall; 0 when nothing present is confirmed.
         yes_ratio: (tp + fp) / n; 1 = always yes, 0 = never yes.
-        hallucination_rate: fp / (fp + tn); 0 = no absent object confirmed, 1 = all of them.
+        hallucination_rate: fp / absent objects (fp + tn without unparsed answers); 0 = no absent object
+            confirmed, 1 = all of them.
 
     Source: POPE, https://arxiv.org/abs/2305.10355; the hallucination rate is the SCR paper's HR.
     """
@@ -74,7 +79,8 @@ def pope_metrics(labels: Iterable[str], predictions: Iterable[str]) -> PopeMetri
         fp=pairs["no", "yes"],
         tn=pairs["no", "no"],
         fn=pairs["yes", "no"],
-        n=len(truth),
+        n_present=truth.count("yes"),
+        n_absent=truth.count("no"),
     )
 
 
@@ -168,17 +174,17 @@ def _check_same_question(question: Record, answer: Record) -> None:
             )
 
 
-def _from_counts(*, tp: int, fp: int, tn: int, fn: int, n: int) -> PopeMetrics:
-    precision, recall = _ratio(tp, tp + fp), _ratio(tp, tp + fn)
+def _from_counts(*, tp: int, fp: int, tn: int, fn: int, n_present: int, n_absent: int) -> PopeMetrics:
+    precision, recall, n = _ratio(tp, tp + fp), _ratio(tp, n_present), n_present + n_absent
     return PopeMetrics(
         n=n, tp=tp, fp=fp, tn=tn, fn=fn,
         n_unparsed=n - tp - fp - tn - fn,
         accuracy=_ratio(tp + tn, n),
         precision=precision,
         recall=recall,
-        f1=_f1(precision, recall, errors=fp + fn),
+        f1=_f1(precision, recall, errors=fp + n_present - tp),
         yes_ratio=_ratio(tp + fp, n),
-        hallucination_rate=_ratio(fp, fp + tn),
+        hallucination_rate=_ratio(fp, n_absent),
     )  # fmt: skip
 
 

@@ -1,12 +1,15 @@
 """P4: is the gain an inverted U in lambda?"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Num
 
+from scr_lens.analysis.interval import Interval
 from scr_lens.analysis.power import POWER, detectable_effect
-from scr_lens.analysis.two_lines import TwoLines, two_lines
+from scr_lens.analysis.two_lines import Line, TwoLines, two_lines
+from scr_lens.analysis.unchanged import widened
 from scr_lens.analysis.verdict import PredictionResult, conclude
 
 _CAVEATS = (
@@ -54,6 +57,7 @@ def conclude_inverted_u(
     Returns:
         The verdict of rule P4 on the weaker line; the detectable effect asks both lines to be found together.
     """
+    lines = replace(lines, before=_widened(lines.before, lines), after=_widened(lines.after, lines))
     error = max(lines.before.se, lines.after.se)
     return conclude(
         "P4",
@@ -65,3 +69,11 @@ def conclude_inverted_u(
         paper_value=paper_value,
         caveats=_CAVEATS,
     )
+
+
+def _widened(line: Line, lines: TwoLines) -> Line:
+    """A line on which no image changed at any level is not known to be flat."""
+    if line.se > 0 or line.rise != 0:
+        return line
+    flat = widened(Interval(0.0, 0.0, 0.0, 0.0, lines.n_images, "degenerate"))
+    return replace(line, se=flat.se, low=flat.low, high=flat.high)

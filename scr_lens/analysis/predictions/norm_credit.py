@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Num
+from jaxtyping import Float, Num
 
 from scr_lens.analysis.bootstrap import N_RESAMPLES
 from scr_lens.analysis.clusters import image_totals
@@ -53,6 +53,45 @@ def norm_credit(
     Source: SCR paper, Sec. 3.3 (EF1).
     """
     r = layer_range_correlation(norm, credit, layers)
+    return conclude_norm_credit(
+        r,
+        image_ids,
+        layers=layers,
+        estimator=estimator,
+        paper_value=paper_value,
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+
+
+def conclude_norm_credit(
+    r: Float[np.ndarray, "sample"],
+    image_ids: Sequence[object],
+    *,
+    layers: range,
+    estimator: str,
+    paper_value: float | None = None,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+) -> PredictionResult:
+    """Turn one correlation per sample into the verdict of EF1.
+
+    Args:
+        r: Correlation of norm and credit of each sample, already averaged over layers; NaN is left out.
+        image_ids: Image of each sample.
+        layers: The layers behind it, for the label.
+        estimator: Name of the credit estimator.
+        paper_value: The paper's r.
+        n_resamples: Number of resamples.
+        seed: Seed of resampling and flips.
+
+    Returns:
+        As `norm_credit`.
+
+    Raises:
+        DataError: If fewer than 2 images have a defined correlation.
+    """
+    r = np.asarray(r, dtype=np.float64)
     mean = fisher_mean(r, image_ids, n_resamples=n_resamples, seed=seed)
     threshold = rule_of("EF1").threshold
     kept = np.isfinite(r)

@@ -10,6 +10,7 @@ from scr_lens.analysis.bootstrap import IntervalOptions, cluster_interval
 from scr_lens.analysis.clusters import image_totals
 from scr_lens.analysis.permutation import sign_flip_test
 from scr_lens.analysis.power import detectable_effect
+from scr_lens.analysis.unchanged import widened
 from scr_lens.analysis.verdict import PredictionResult, conclude
 
 _CAVEATS = {
@@ -29,15 +30,16 @@ def overall_gain(
     """Mean reduction of false yes answers on absent-object questions.
 
     Args:
-        gain: False yes under the reference minus false yes under SCR per question (-1, 0 or 1). The reference
-            is vanilla for "SCR" and Uniform-Smooth for "guidance".
+        gain: False yes under the reference minus false yes under SCR per question (-1, 0 or 1), or another
+            difference per question. The reference is vanilla for "SCR", Uniform-Smooth for "guidance", and
+            the other setting or the control for the rules of the ablations.
         image_ids: Image of each question.
-        name: Rule: "SCR" or "guidance".
+        name: Name of the rule.
         paper_value: The paper's reduction as a rate (0.047 to 0.060).
         **options: Interval method, resamples and seed (see `bootstrap.IntervalOptions`).
 
     Returns:
-        Reduction in [-1, 1], positive when SCR hallucinates less, with the rule's verdict.
+        Mean difference, positive when SCR hallucinates less, with the rule's verdict.
 
     Raises:
         DataError: If there are fewer than 2 images or the name has no rule.
@@ -46,7 +48,7 @@ def overall_gain(
     """
     terms = np.stack([np.asarray(gain, dtype=np.float64), np.ones(len(gain))], axis=-1)
     totals = image_totals(terms, image_ids)
-    mean = cluster_interval(totals, **options)
+    mean = widened(cluster_interval(totals, **options))
     return conclude(
         name,
         interval=(mean.estimate, mean.low, mean.high),

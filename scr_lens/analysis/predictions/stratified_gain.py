@@ -9,6 +9,7 @@ from jaxtyping import Num
 from scr_lens.analysis.bootstrap import IntervalOptions
 from scr_lens.analysis.power import detectable_effect
 from scr_lens.analysis.strata import quantile_strata, stratum_contrast
+from scr_lens.analysis.unchanged import widened
 from scr_lens.analysis.verdict import PredictionResult, conclude
 
 _P2_CAVEATS = (
@@ -105,7 +106,7 @@ def _contrast(
 ) -> PredictionResult:
     strata, _ = quantile_strata(predictor, max(pair) + 1)
     found = stratum_contrast(strata, gain, image_ids, pair, **options)
-    interval = found.interval
+    interval = widened(found.interval, groups=2)
     return conclude(
         rule,
         interval=(interval.estimate, interval.low, interval.high),

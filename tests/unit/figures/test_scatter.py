@@ -46,8 +46,8 @@ def test_rates_and_intervals_are_those_of_the_bins(figure, frame):
     assert np.allclose(dots.get_ydata(), 100 * bins["estimate"])
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
     assert np.allclose(ends, 100 * bins[["ci_low", "ci_high"]])
-    notes = [text.get_text() for text in figure.axes[1].texts]
-    assert notes == [f"n = {n}" for n in bins["n_questions"]]
+    assert not figure.axes[1].texts  # notes at close bins would print over each other
+    assert f" of {bins['n_questions'].iloc[0]} questions" in figure.axes[1].get_title(loc="left")
 
 
 def test_axes_share_x_and_the_rate_starts_at_zero(figure):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scr_lens.analysis.hallucination import summary_row
 from scr_lens.errors import DataError
 from scr_lens.metrics import pope_metrics, pope_metrics_from_probabilities, score_answers, score_files
 
@@ -36,10 +37,10 @@ class TestPopeMetrics:
         assert (m.n, m.tp, m.fp, m.tn, m.fn, m.n_unparsed) == (8, 2, 1, 2, 1, 2)
         assert m.accuracy == 4 / 8  # the two unparsed answers are errors
         assert m.precision == 2 / 3
-        assert m.recall == 2 / 3
-        assert m.f1 == pytest.approx(2 / 3)
+        assert m.recall == 2 / 4  # an unparsed answer misses the object
+        assert m.f1 == pytest.approx(4 / 7)
         assert m.yes_ratio == 3 / 8
-        assert m.hallucination_rate == 1 / 3
+        assert m.hallucination_rate == 1 / 4  # and is no hallucination, but its question was asked
 
     def test_arrays_and_series_are_as_good_as_lists(self) -> None:
         assert pope_metrics(np.array(LABELS), pd.Series(ANSWERS)) == pope_metrics(LABELS, ANSWERS)
@@ -47,13 +48,29 @@ class TestPopeMetrics:
     @given(st.lists(st.tuples(st.sampled_from(["yes", "no"]), st.sampled_from(["yes", "no", "unparsed"]))))
     def test_equals_brute_force(self, pairs: list[tuple[str, str]]) -> None:
         m = pope_metrics([a for a, _ in pairs], [b for _, b in pairs])
-        absent = [b for a, b in pairs if a == "no" and b != "unparsed"]
+        absent = [b for a, b in pairs if a == "no"]
+        n_present = len(pairs) - len(absent)
         expected = sum(b == "yes" for b in absent) / len(absent) if absent else None
         assert m.hallucination_rate == expected
         assert m.n == len(pairs) == m.tp + m.fp + m.tn + m.fn + m.n_unparsed
         assert m.accuracy == (sum(a == b for a, b in pairs) / len(pairs) if pairs else None)
-        twice = 2 * m.tp + m.fp + m.fn
+        twice = m.tp + m.fp + n_present
         assert m.f1 == (pytest.approx(2 * m.tp / twice) if twice else None)
+        assert m.recall == (m.tp / n_present if n_present else None)
+
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from(["yes", "no"]), st.sampled_from(["yes", "no", "other"])), min_size=2
+        )
+    )
+    def test_agrees_with_the_analysis_of_stored_records(self, pairs: list[tuple[str, str]]) -> None:
+        labels, answers = zip(*pairs, strict=True)
+        ours = pope_metrics(labels, answers)
+        records = pd.DataFrame({"label": labels, "answer": answers, "image_id": range(len(pairs))})
+        theirs = summary_row(records)
+        for name in ("hallucination_rate", "accuracy", "precision", "recall", "f1", "yes_ratio"):
+            value = getattr(ours, name)
+            assert theirs[name] == pytest.approx(np.nan if value is None else value, nan_ok=True), name
 
     def test_undefined_ratios_are_none(self) -> None:
         m = pope_metrics([], [])
