@@ -11,6 +11,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 help:
 	@echo "make demo         run the main job on a shipped organism, write tables and figures to figures/"
 	@echo "make test         linters, types, layer contracts, then the whole test suite"
+	@echo "make figures      draw the paper's figures and tables from a stored run (RUN=... to choose one)"
 	@echo "make install      only create $(VENV) and install"
 	@echo "make constraints  rewrite constraints.txt from the current $(VENV)"
 	@echo "make clean        remove what is made (not the environment)"
@@ -33,6 +34,12 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The paper's figures and tables from the stored demo run; RUN=... for another run or an experiment.
+RUN ?= $(firstword $(wildcard runs/experiment-$(MODEL)-*) $(wildcard runs/demo-$(MODEL)-*))
+figures: install
+	$(if $(RUN),,$(BIN)/scr-lens demo --model $(MODEL) --out figures)
+	$(BIN)/scr-lens figures --run $(or $(RUN),$$(ls -d runs/demo-$(MODEL)-* | head -1)) --out figures/paper-$(MODEL)
 
 test: check
 	$(BIN)/python -m pytest

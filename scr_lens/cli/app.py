@@ -8,9 +8,18 @@ import sys
 import typer
 
 from scr_lens.cli.bench import bench
+from scr_lens.cli.causal import causal
+from scr_lens.cli.choose import choose
+from scr_lens.cli.data import data
 from scr_lens.cli.demo import demo
+from scr_lens.cli.figures import figures
+from scr_lens.cli.gallery import gallery
 from scr_lens.cli.inspect import inspect
+from scr_lens.cli.methods import methods
+from scr_lens.cli.one_pass import one_pass
 from scr_lens.cli.organism import organism
+from scr_lens.cli.report import report
+from scr_lens.cli.run import captions, merge, run
 from scr_lens.cli.score import score
 from scr_lens.errors import ScrLensError
 
@@ -23,8 +32,19 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(inspect)
+app.command()(gallery)
 app.command()(demo)
+app.command()(figures)
+app.command()(report)
+app.command()(causal)
+app.command()(choose)
+app.command()(run)
+app.command()(merge)
+app.command()(captions)
+app.add_typer(data, name="data")
+app.command()(methods)
 app.add_typer(organism, name="organism")
+app.add_typer(one_pass, name="one-pass")
 app.add_typer(score, name="score")
 app.add_typer(bench, name="bench")
 

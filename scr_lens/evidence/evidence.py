@@ -1,0 +1,202 @@
+"""Everything stored about one model, read into frames."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scr_lens.analysis.correlation import pearson, spearman
+from scr_lens.config import LayerRange
+from scr_lens.errors import ConfigError, StoreError
+from scr_lens.evidence.captions import score_captions
+from scr_lens.evidence.side_tables import read_side_table
+from scr_lens.store import read_run
+
+POPE, ABLATIONS, CAPTIONS = "pope", "ablations", "captions"
+"""Folders of the runs in an experiment folder."""
+
+CAUSAL = "causal"
+"""Folder of the causal tests in an experiment folder."""
+
+FACTS = "experiment.json"
+"""File of an experiment folder with what the runs do not record: the model's type and the blocks of SCR."""
+
+MAP_ESTIMATOR = "attention map A"
+"""Name of the credit that every run stores: the diagnostic attention map."""
+
+P3_DISTANCE = 2**0.5
+"""Patch distance of the autocorrelation that strata are made of, the paper's."""
+
+P3_MEASURE = "pixels"
+
+_ANSWERS = (
+    "key", "model_id", "model_revision", "benchmark", "splits", "image_id", "grid_h", "grid_w", "question",
+    "object", "label", "condition", "config_digest", "config_json", "status", "answer", "p_yes", "p_no",
+    "n_layers", "neighbors_per_source", "attention", "resid_norm", "entropy_norm_nats",
+    "entropy_attention_nats", "wall_ms",
+)  # fmt: skip
+
+
+_MAPS = ["attention", "resid_norm"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """What is known about one model.
+
+    Attributes:
+        name: Name of the model.
+        answers: Yes/no records without maps, plus `norm_sum` (sum of patch norms per layer) and, where known,
+            `autocorrelation` of the image.
+        credit: Correlation of norm and credit per question, estimator and layer; None if nothing allows it.
+        captions: Scored captions; None if there are none.
+        boxes: Objects in the images; None if unknown.
+        autocorrelation: Autocorrelation of each image by patch distance; None if unknown.
+        scr_layers: Blocks that SCR acts on; None if not recorded.
+        ablations: Records of a run of its own with every condition, on fewer images; None where the
+            conditions are part of `answers`.
+    """
+
+    name: str
+    answers: pd.DataFrame
+    credit: pd.DataFrame | None = None
+    captions: pd.DataFrame | None = None
+    boxes: pd.DataFrame | None = None
+    autocorrelation: pd.DataFrame | None = None
+    scr_layers: LayerRange | None = None
+    ablations: pd.DataFrame | None = None
+
+    @property
+    def every_condition(self) -> pd.DataFrame:
+        """Records with every condition that was run, all on the same questions where possible."""
+        return self.answers if self.ablations is None else self.ablations
+
+    @property
+    def early_layers(self) -> range:
+        """The layers that SCR acts on; the first half of the model where that is not recorded."""
+        if self.scr_layers is not None:
+            return self.scr_layers.layers
+        return range(max(1, int(self.answers["n_layers"].max()) // 2))
+
+
+def read_evidence(path: str | Path) -> Evidence:
+    """Read a run or an experiment folder.
+
+    Args:
+        path: A run directory, or a folder with `pope/` and side tables.
+
+    Returns:
+        The evidence; the same for the same files.
+
+    Raises:
+        StoreError: If there is no run, or a stored file is damaged.
+    """
+    folder = Path(path)
+    run = next((p for p in (folder, folder / POPE) if (p / "run.json").exists()), None)
+    if run is None:
+        raise StoreError(
+            f"{folder} is neither a run nor an experiment folder (no run.json in it or in its {POPE}/); "
+            "give the folder of a run"
+        )
+    records = read_run(run, _ANSWERS)
+    boxes, profile = (read_side_table(folder, name) for name in ("boxes", "autocorrelation"))
+    answers = with_autocorrelation(with_norm_sums(records), profile)
+    apart = folder / ABLATIONS
+    ablations = read_run(apart, _ANSWERS) if (apart / "run.json").exists() else None
+    return Evidence(
+        name=str(answers["model_id"].iloc[0]) if len(answers) else folder.name,
+        answers=answers.drop(columns=_MAPS),
+        ablations=None if ablations is None else with_norm_sums(ablations).drop(columns=_MAPS),
+        credit=_credit(records, read_side_table(folder, "credit")),
+        captions=_captions(folder),
+        boxes=boxes,
+        autocorrelation=profile,
+        scr_layers=_scr_layers(folder),
+    )
+
+
+def with_norm_sums(records: pd.DataFrame) -> pd.DataFrame:
+    """Add the total norm of the image tokens per layer.
+
+    Args:
+        records: Records with `resid_norm`.
+
+    Returns:
+        A copy with the column `norm_sum`: one array [layer] per record, None where no norms are stored.
+    """
+    sums = [None if norm is None else norm.sum(axis=-1, dtype=np.float64) for norm in records["resid_norm"]]
+    return records.assign(norm_sum=pd.Series(sums, index=records.index, dtype=object))
+
+
+def with_autocorrelation(records: pd.DataFrame, profile: pd.DataFrame | None) -> pd.DataFrame:
+    """Add the spatial autocorrelation of each record's image.
+
+    Args:
+        records: Records with `image_id`.
+        profile: Side table "autocorrelation"; None leaves the records alone.
+
+    Returns:
+        The records with the column `autocorrelation` (pixels at distance sqrt 2), NaN for unknown images.
+    """
+    if profile is None:
+        return records
+    chosen = profile[(profile["measure"] == P3_MEASURE) & np.isclose(profile["distance"], P3_DISTANCE)]
+    return records.assign(autocorrelation=records["image_id"].map(chosen.set_index("image_id")["rho"]))
+
+
+def map_credit(records: pd.DataFrame, condition: str = "vanilla") -> pd.DataFrame | None:
+    """Correlation of the patch norms with the stored attention map, per question and layer.
+
+    Args:
+        records: Records with maps.
+        condition: Condition to use.
+
+    Returns:
+        Rows of the side table "credit" for the estimator "attention map A"; None if no record has maps.
+    """
+    chosen = records["condition"].eq(condition) & records["resid_norm"].notna() & records["attention"].notna()
+    parts = [_map_part(part) for _, part in records[chosen].groupby(["grid_h", "grid_w", "n_layers"])]
+    return pd.concat(parts, ignore_index=True) if parts else None
+
+
+def _map_part(rows: pd.DataFrame) -> pd.DataFrame:
+    norms = np.stack(rows["resid_norm"].tolist()).astype(np.float64)
+    maps = np.stack(rows["attention"].tolist()).astype(np.float64)[:, None, :]
+    n_layers = norms.shape[1]
+    return pd.DataFrame(
+        {
+            "image_id": np.repeat(rows["image_id"].to_numpy(dtype=object), n_layers),
+            "question": np.repeat(rows["question"].to_numpy(dtype=object), n_layers),
+            "estimator": MAP_ESTIMATOR,
+            "layer": np.tile(np.arange(n_layers), len(rows)),
+            "pearson": pearson(norms, maps).reshape(-1),
+            "spearman": spearman(norms, maps).reshape(-1),
+            "entropy_nats": np.repeat(rows["entropy_attention_nats"].to_numpy(dtype=np.float64), n_layers),
+        }
+    )
+
+
+def _scr_layers(folder: Path) -> LayerRange | None:
+    file = folder / FACTS
+    if not file.exists():
+        return None
+    try:
+        return LayerRange.parse(json.loads(file.read_bytes())["scr_layers"])
+    except (ValueError, KeyError, TypeError, ConfigError) as error:
+        raise StoreError(f"cannot read {file} ({error}); delete it and run the experiment again") from error
+
+
+def _credit(records: pd.DataFrame, stored: pd.DataFrame | None) -> pd.DataFrame | None:
+    parts: Sequence[pd.DataFrame] = [part for part in (stored, map_credit(records)) if part is not None]
+    return pd.concat(parts, ignore_index=True) if parts else None
+
+
+def _captions(folder: Path) -> pd.DataFrame | None:
+    objects, references = (read_side_table(folder, name) for name in ("caption_objects", "references"))
+    if objects is None or references is None or not (folder / CAPTIONS / "run.json").exists():
+        return None
+    rows = read_run(folder / CAPTIONS, ["image_id", "condition", "status", "answer_text"])
+    return score_captions(rows, objects, references)

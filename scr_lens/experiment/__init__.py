@@ -1,0 +1,17 @@
+"""The full experiment on one organism: what is run is data (`Plan`), how it is run is `carry_out`.
+
+from scr_lens.experiment import Plan, carry_out
+folder = carry_out("llava-small", "runs", Plan())
+"""
+
+from scr_lens.experiment.carry_out import carry_out, experiment_folder
+from scr_lens.experiment.plan import Plan, ablation_conditions, main_conditions, plan_table
+
+__all__ = [
+    "Plan",
+    "ablation_conditions",
+    "carry_out",
+    "experiment_folder",
+    "main_conditions",
+    "plan_table",
+]

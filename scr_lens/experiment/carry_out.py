@@ -1,0 +1,166 @@
+"""Carries a plan out on one model, as far as it is not done, and leaves an experiment folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from scr_lens.causal import TESTS, Asked, choose, read_choice, write_choice
+from scr_lens.config import ScrConfig
+from scr_lens.evidence import side_table_key, write_side_table
+from scr_lens.evidence.evidence import ABLATIONS, CAPTIONS, CAUSAL, FACTS, POPE
+from scr_lens.execute import execute
+from scr_lens.experiment.measures import (
+    autocorrelation_of,
+    boxes_of,
+    caption_objects_of,
+    credit_of,
+    one_per_image,
+    references_of,
+)
+from scr_lens.experiment.plan import CREDIT_ESTIMATORS, Plan, ablation_conditions, main_conditions
+from scr_lens.models import load
+from scr_lens.organisms.canvas import SQUARE
+from scr_lens.organisms.export import export_world
+from scr_lens.run_config import RunConfig
+from scr_lens.serialization import digest_plain
+from scr_lens.store.atomic import write_bytes
+from scr_lens.tasks import CaptionsWorld, PopeWorld
+from scr_lens.trace import Lens, Sample
+from scr_lens.world_benchmark import scenes_for
+
+logger = logging.getLogger(__name__)
+
+_CHOICE = "choice.json"
+
+
+def experiment_folder(lens: Lens, runs: str | Path) -> Path:
+    """Folder of a model's experiment: its name and the beginning of its revision.
+
+    Args:
+        lens: The model.
+        runs: Folder of all runs.
+
+    Returns:
+        The folder; it need not exist.
+    """
+    return Path(runs) / f"experiment-{Path(lens.model_id).name}-{lens.revision[:8]}"
+
+
+def carry_out(
+    model: str,
+    runs: str | Path,
+    plan: Plan | None = None,
+    *,
+    world: str | Path = "data/world",
+    jobs: int = 1,
+    lens: Lens | None = None,
+) -> Path:
+    """Run everything that the plan says and that is not stored yet.
+
+    Args:
+        model: Organism, checkpoint folder or hub name.
+        runs: Folder of all runs.
+        plan: Sizes; the full experiment if None.
+        world: Folder of rendered scenes.
+        jobs: Processes.
+        lens: The model, if it is loaded already.
+
+    Returns:
+        The experiment folder, which `evidence.read_evidence` reads.
+    """
+    plan, lens = plan or Plan(), lens or load(model)
+    folder = experiment_folder(lens, runs)
+    folder.mkdir(parents=True, exist_ok=True)
+    n_patches = _write_facts(lens, folder)
+    chosen = _chosen(lens, folder, plan, Path(world))
+    main = RunConfig(
+        model=model,
+        benchmark=PopeWorld(n_images=plan.n_images, folder=str(world)),
+        conditions=main_conditions(chosen),
+    )
+    ablations = RunConfig(
+        model=model,
+        benchmark=PopeWorld(n_images=plan.n_ablation_images, negatives=("adversarial",), folder=str(world)),
+        conditions=ablation_conditions(plan, n_patches, lens.n_layers, lens.model_type, chosen),
+    )
+    captions = RunConfig(
+        model=model,
+        benchmark=CaptionsWorld(n_images=plan.n_caption_images, folder=str(world)),
+        conditions=main_conditions(chosen),
+    )
+    for name, config in ((POPE, main), (ABLATIONS, ablations), (CAPTIONS, captions)):
+        logger.info("%s: %s", name, execute(config, folder / name, jobs=jobs, lens=lens))
+    _write_side_tables(lens, folder, plan, main, Path(world))
+    _causal(lens, folder, plan, Path(world))
+    return folder
+
+
+def _write_facts(lens: Lens, folder: Path) -> int:
+    """What the runs do not record; returns the number of patches of a square picture."""
+    facts = {
+        "model_type": lens.model_type,
+        "n_layers": lens.n_layers,
+        "scr_layers": str(ScrConfig().resolved_layers(lens.n_layers, lens.model_type)),
+        "revision": lens.revision,
+    }
+    write_bytes(folder / FACTS, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
+    return _n_patches(lens)
+
+
+def _n_patches(lens: Lens) -> int:
+    picture = Image.new("RGB", (SQUARE.width, SQUARE.height))
+    return lens.prepare([Sample(picture, question="Is there a thing in the image?")]).layouts[0].grid.size
+
+
+def _chosen(lens: Lens, folder: Path, plan: Plan, world: Path) -> ScrConfig | None:
+    """Settings chosen on validation scenes, now or before; None if the plan leaves that out."""
+    if plan.n_choice_images == 0:
+        return None
+    path = folder / _CHOICE
+    if not path.exists():
+        asked = Asked.of_world(lens, "validation", plan.n_choice_images, world)
+        choice, setting = choose(lens, asked, folder / "choice", n_images=plan.n_choice_images)
+        write_choice(path, choice, setting, lens, asked)
+    return read_choice(path, lens)
+
+
+def _write_side_tables(lens: Lens, folder: Path, plan: Plan, main: RunConfig, world: Path) -> None:
+    questions = main.benchmark.questions(main.seed)
+    images = sorted({q.image_id for q in questions})
+    scenes = export_world("test", scenes_for(plan.n_images), world)
+    captioned = export_world("test", plan.n_caption_images, world)
+    asked = one_per_image(questions, plan.n_credit_questions)
+    model: dict[str, object] = {"model": lens.revision, "images": images}
+    names = [f"{q.image_id} {q.text}" for q in asked]
+    makers: dict[str, tuple[dict[str, object], Callable[[], pd.DataFrame]]] = {
+        "boxes": ({"images": images}, lambda: boxes_of(scenes.instances, images)),
+        "references": ({"count": plan.n_caption_images}, lambda: references_of(captioned.captions)),
+        "caption_objects": (
+            {"count": plan.n_caption_images},
+            lambda: caption_objects_of(captioned.instances),
+        ),
+        "autocorrelation": (model, lambda: autocorrelation_of(lens, questions)),
+        "credit": (
+            {**model, "asked": names, "estimators": list(CREDIT_ESTIMATORS)},
+            lambda: credit_of(lens, asked, CREDIT_ESTIMATORS),
+        ),
+    }
+    for name, (settings, make) in makers.items():
+        key = digest_plain({"table": name, **settings})
+        if side_table_key(folder, name) != key:
+            write_side_table(folder, name, make(), key)
+
+
+def _causal(lens: Lens, folder: Path, plan: Plan, world: Path) -> None:
+    if not plan.causal:
+        return
+    asked = Asked.of_world(lens, "test", max(plan.causal.values()), world)
+    for name, n_images in plan.causal.items():
+        test = TESTS[name]
+        test.run(lens, asked, folder / CAUSAL, test.with_settings(n_images=n_images))

@@ -1,0 +1,157 @@
+"""What the experiment runs, as data: sizes, conditions and what they can show.
+
+Sizes follow from the smallest effect that each claim is about and from ten minutes per organism:
+
+* Main conditions, 1,000 images: the paper's reductions (4.7 to 6.0 points) need far fewer, but P2 compares
+  two quarters of the questions, and P1's smallest relevant correlation is 0.1 per question. With 15% changed
+  answers, as in the paper, the overall reduction is seen from 2.0 points on, and the contrast of two quarters
+  from about four times as much.
+* Ablations, 450 images of the adversarial split: differences of 3.0 points with 15% changed answers and of
+  1.3 points with 3%; the paper's are 3.0 and 4.7 points.
+* Captions, 300 images; credit with gradients, 300 questions on as many images: r is known to about 0.02.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
+
+from scr_lens.analysis.power import detectable_net_change
+from scr_lens.config import DiagnosticConfig, LayerRange, ScrConfig
+from scr_lens.questions import Condition, standard_conditions
+
+CREDIT_ESTIMATORS = ("grad_norm", "grad_dot", "attention")
+"""Estimators measured apart from the run, which stores norms and the attention map itself."""
+
+_ABSENT_PER_IMAGE = 3
+_QUESTIONS_PER_IMAGE = {"main": 10.5, "ablations": 6.0}
+_CHANGED = {"as in the paper": 0.15, "few": 0.03}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Sizes and grids of the experiment.
+
+    Attributes:
+        n_images: Test images of the main conditions, all three splits.
+        n_ablation_images: Test images of the ablations, adversarial split.
+        n_caption_images: Test images with captions.
+        n_credit_questions: Test questions, one per image, whose credit is measured with gradients.
+        lambdas: Strengths of P4 besides the paper's.
+        head_share: Share of heads of ablation (d).
+        n_choice_images: Validation images on which settings are chosen; 0 leaves that out.
+        causal: Images per causal test by its name; a test that is not named is left out.
+    """
+
+    n_images: int = 1000
+    n_ablation_images: int = 450
+    n_caption_images: int = 300
+    n_credit_questions: int = 300
+    lambdas: tuple[float, ...] = (1.02, 1.05, 1.2, 1.35, 1.6)
+    head_share: float = 0.2
+    n_choice_images: int = 150
+    causal: Mapping[str, int] = field(
+        default_factory=lambda: {"credit": 24, "dose": 100, "prior": 100, "direction": 150}
+    )
+
+
+def main_conditions(chosen: ScrConfig | None = None) -> tuple[Condition, ...]:
+    """Conditions of the main run.
+
+    Args:
+        chosen: Settings frozen on validation scenes; None if none were chosen.
+
+    Returns:
+        Vanilla, SCR, Uniform-Smooth and, with settings, SCR as chosen.
+    """
+    conditions = standard_conditions(("vanilla", "scr", "uniform-smooth"))
+    if chosen is None:
+        return conditions
+    return (*conditions, Condition(name="scr-chosen", method="scr", config=chosen))
+
+
+def ablation_conditions(
+    plan: Plan, n_patches: int, n_layers: int, model_type: str, chosen: ScrConfig | None = None
+) -> tuple[Condition, ...]:
+    """Conditions of the ablations: each differs from SCR in one setting.
+
+    Args:
+        plan: Grids.
+        n_patches: Patches of a picture, which decide the number of sources.
+        n_layers: Decoder blocks of the model.
+        model_type: The model's type, which decides the paper's layer range.
+        chosen: Settings frozen on validation scenes; None if none were chosen.
+
+    Returns:
+        Distinct conditions, the main ones first.
+    """
+    base = ScrConfig()
+    few_heads = DiagnosticConfig(head_share=plan.head_share)
+    settings = {
+        "scr-topology-4": replace(base, topology="4"),
+        "scr-radius-2": replace(base, topology="radius-2"),
+        "scr-scrambled": replace(base, topology="scrambled"),
+        "scr-once": replace(base, schedule="once"),
+        f"scr-heads-{round(100 * plan.head_share)}": replace(base, diagnostic=few_heads),
+        **{f"scr-lambda-{level:g}": replace(base, lambda_=level) for level in plan.lambdas},
+        **{f"scr-K-{k}": replace(base, n_sources=k) for k in other_counts(base, n_patches)},
+        **{f"scr-layers-{r}": replace(base, layers=r) for r in other_layers(base, n_layers, model_type)},
+    }
+    controls = standard_conditions(("gaussian-noise", "norm-only", "identity"))
+    varied = (Condition(name=name, method="scr", config=config) for name, config in settings.items())
+    return (*main_conditions(chosen), *controls, *varied)
+
+
+def other_counts(base: ScrConfig, n_patches: int) -> tuple[int, ...]:
+    """Half and twice the number of sources.
+
+    Args:
+        base: Settings.
+        n_patches: Patches of a picture.
+
+    Returns:
+        Distinct numbers of at least 1 that differ from the resolved one and leave room for neighbors.
+    """
+    count = base.resolved_n_sources(n_patches)
+    return tuple(k for k in (count // 2, 2 * count) if 1 <= k <= n_patches // 4 and k != count)
+
+
+def other_layers(base: ScrConfig, n_layers: int, model_type: str) -> tuple[LayerRange, ...]:
+    """Half the range, the rest of the model, and all of it but the last block.
+
+    Args:
+        base: Settings.
+        n_layers: Decoder blocks.
+        model_type: The model's type.
+
+    Returns:
+        Distinct ranges other than the resolved one.
+    """
+    last = base.resolved_layers(n_layers, model_type).last
+    ends = ((0, max(0, (last - 1) // 2)), (last + 1, n_layers - 2), (0, n_layers - 2))
+    ranges = (LayerRange(first, end) for first, end in ends if first <= end)
+    return tuple(dict.fromkeys(r for r in ranges if r != LayerRange(0, last)))
+
+
+def plan_table(plan: Plan, n_conditions: Mapping[str, int]) -> pd.DataFrame:
+    """How many rows each part has and which reduction of the hallucination rate it can show.
+
+    Args:
+        plan: Sizes.
+        n_conditions: Number of conditions of "main" and "ablations".
+
+    Returns:
+        One row per part: images, conditions, rows (expected), and the reduction in points that McNemar's
+        test finds with 80% power when 15% (the paper's share) or 3% of the answers change.
+    """
+    rows = []
+    for part, images in (("main", plan.n_images), ("ablations", plan.n_ablation_images)):
+        pairs = _ABSENT_PER_IMAGE * images
+        found = {
+            f"points, {100 * share:g}% changed": 100 * detectable_net_change(pairs, share)
+            for share in _CHANGED.values()
+        }
+        count = n_conditions[part]
+        expected = round(images * _QUESTIONS_PER_IMAGE[part] * count)
+        rows.append({"part": part, "images": images, "conditions": count, "rows": expected, **found})
+    return pd.DataFrame(rows)

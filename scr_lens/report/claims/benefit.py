@@ -1,0 +1,90 @@
+"""Does SCR lower the hallucination rate, on every split, against every baseline?"""
+
+import pandas as pd
+
+from scr_lens.analysis.conditions import condition_names, main_split, require_conditions
+from scr_lens.analysis.hallucination import difference_p_value, metric_difference
+from scr_lens.analysis.predictions.from_pairs import scr_gain
+from scr_lens.analysis.records import of_split, pair_conditions, split_names
+from scr_lens.analysis.verdict import PredictionResult
+from scr_lens.errors import DataError
+from scr_lens.evidence import Evidence
+from scr_lens.report.claims.common import contrast, judged
+
+
+def reduction(evidence: Evidence, split: str, treated: str = "scr") -> PredictionResult:
+    """Reduction of the hallucination rate on one split.
+
+    Args:
+        evidence: What is stored.
+        split: Split of the benchmark.
+        treated: Condition of interest.
+
+    Returns:
+        HR of the untouched model minus HR under the condition, with the verdict of rule SCR.
+
+    Raises:
+        DataError: If the conditions or the split are missing.
+    """
+    require_conditions(evidence.answers, "vanilla", treated)
+    return scr_gain(_split(evidence.answers, split), treated=treated)
+
+
+def accuracy_gain(evidence: Evidence) -> PredictionResult:
+    """Change of accuracy by SCR on the adversarial split.
+
+    Args:
+        evidence: What is stored.
+
+    Returns:
+        Accuracy after minus before, with the verdict of rule accuracy.
+    """
+    require_conditions(evidence.answers, "vanilla", "scr")
+    paired = pair_conditions(main_split(evidence.answers), "vanilla", "scr")
+    change = metric_difference(paired, "accuracy")
+    if change is None:
+        raise DataError("accuracy is undefined: no question in the adversarial split")
+    p_value = difference_p_value(paired, "accuracy")
+    return judged("accuracy", change, len(paired), "paired difference of accuracy", p_value=p_value)
+
+
+def guidance(evidence: Evidence) -> PredictionResult:
+    """Ablation (a): SCR against the same operation from random sources.
+
+    Args:
+        evidence: What is stored.
+
+    Returns:
+        HR under Uniform-Smooth minus HR under SCR, with the verdict of rule guidance.
+    """
+    return contrast(evidence.answers, "guidance", "uniform-smooth", "scr")
+
+
+def against(evidence: Evidence, method: str) -> PredictionResult:
+    """SCR against a published baseline.
+
+    Args:
+        evidence: What is stored.
+        method: Condition of the baseline.
+
+    Returns:
+        HR under the baseline minus HR under SCR, with the verdict of rule signal.
+    """
+    return contrast(evidence.every_condition, "signal", method, "scr")
+
+
+def chosen(evidence: Evidence) -> PredictionResult:
+    """SCR with settings chosen on validation scenes only, then frozen.
+
+    Args:
+        evidence: What is stored.
+
+    Returns:
+        Reduction of HR with the verdict of rule SCR.
+    """
+    name = next((n for n in condition_names(evidence.answers) if n.startswith("scr-chosen")), "scr-chosen")
+    return reduction(evidence, "adversarial", name)
+
+
+def _split(frame: pd.DataFrame, split: str) -> pd.DataFrame:
+    return of_split(frame, split) if split_names(frame) else main_split(frame, split)
