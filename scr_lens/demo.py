@@ -26,9 +26,9 @@ from scr_lens.inspection import inspect_image
 from scr_lens.models import caveat, load
 from scr_lens.pictures import read_image
 from scr_lens.questions import Question, standard_conditions
-from scr_lens.run import Summary
 from scr_lens.run_config import RunConfig
 from scr_lens.store import read_run
+from scr_lens.tally import Summary
 from scr_lens.tasks import PopeWorld
 from scr_lens.trace import Lens, Sample
 

@@ -17,9 +17,10 @@ from scr_lens.chunks import WHOLE, Chunk, Shard, whole_image_chunks
 from scr_lens.errors import ConfigError
 from scr_lens.pictures import file_digest
 from scr_lens.row_identity import RowIdentity
-from scr_lens.run import Summary, Tally, run_chunks
+from scr_lens.run import run_chunks
 from scr_lens.run_config import RunConfig
 from scr_lens.store import RunStore
+from scr_lens.tally import Summary, Tally
 from scr_lens.trace import Lens
 from scr_lens.workers import Work, run_workers
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scr_lens import trace
+from scr_lens.doctor import require_sound
 from scr_lens.organisms.shipped import DEFAULT, NOTE, shipped_folder
 from scr_lens.trace import Lens
 
@@ -18,6 +19,8 @@ def load(
     dtype: str = "float32",
     device: str | None = None,
     device_map: str | dict[str, Any] | None = None,
+    offload_folder: str | Path | None = None,
+    verify: bool = False,
 ) -> Lens:
     """Loads a model: a shipped organism, a checkpoint folder, or a hub name.
 
@@ -26,19 +29,30 @@ def load(
         revision: Hub branch, tag or commit.
         dtype: "float32", "bfloat16", "float16" or "float64".
         device: Where to put the model; None takes a CUDA device if there is one.
-        device_map: Passed to transformers instead of `device`, to spread a large model.
+        device_map: Passed to transformers instead of `device`, to spread a large model; needs accelerate.
+        offload_folder: Where a device map may put what does not fit into memory.
+        verify: Also carry out the doctor's checks, which run the model some ten times.
 
     Returns:
         The lens through which everything else works.
 
     Raises:
-        ConfigError: If dtype is unknown, or device and device_map are both given.
+        ConfigError: If dtype is unknown, device and device_map are both given, or a device map
+            cannot be used.
         DataError: If there is no such checkpoint, or its weights are not safetensors.
-        ContractError: If the checkpoint's family is not supported.
+        ContractError: If the checkpoint's family is not supported, or with `verify` a check fails.
     """
     folder = None if Path(model).is_dir() else shipped_folder(str(model))
-    lens = trace.load(folder or model, revision=revision, dtype=dtype, device=device, device_map=device_map)
-    return replace(lens, model_id=str(model))
+    lens = trace.load(
+        folder or model,
+        revision=revision,
+        dtype=dtype,
+        device=device,
+        device_map=device_map,
+        offload_folder=offload_folder,
+    )
+    lens = replace(lens, model_id=str(model))
+    return require_sound(lens) if verify else lens
 
 
 def caveat(lens: Lens) -> str:

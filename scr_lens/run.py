@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,6 +22,7 @@ from scr_lens.questions import Condition, Question
 from scr_lens.row_cells import Row, accepted, asked, measured, planned
 from scr_lens.row_identity import RowIdentity
 from scr_lens.store import RunStore, missing_image_digest, row_key
+from scr_lens.tally import Summary, Tally
 from scr_lens.trace import CaptureSpec, Lens, Sample, encode_images
 
 logger = logging.getLogger(__name__)
@@ -29,60 +30,6 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 48
 """Samples per forward pass, unless memory asks for fewer."""
 _KEPT_IMAGES = 64
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Rows that one process added.
-
-    Attributes:
-        done: Rows computed.
-        failed_rows: Rows recorded as failed.
-        failed: Reason of the last failure by image.
-    """
-
-    done: int = 0
-    failed_rows: int = 0
-    failed: Mapping[str, str] = field(default_factory=dict)
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(
-            self.done + other.done,
-            self.failed_rows + other.failed_rows,
-            {**self.failed, **other.failed},
-        )
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a run did.
-
-    Attributes:
-        planned: Rows of the plan.
-        stored_before: Rows that were there already.
-        done: Rows added.
-        failed: Reason of each failure, by image.
-        seconds: Wall time of this call.
-    """
-
-    planned: int
-    stored_before: int
-    done: int
-    failed: Mapping[str, str]
-    seconds: float
-
-    @classmethod
-    def of(cls, planned: int, tally: Tally, started: float) -> Summary:
-        """Sums up a tally; `started` is when the call began, by `time.monotonic`."""
-        before = planned - tally.done - tally.failed_rows
-        return cls(planned, before, tally.done, dict(tally.failed), time.monotonic() - started)
-
-    def __str__(self) -> str:
-        rate = f" ({self.done / self.seconds:.1f} rows/s)" if self.done and self.seconds else ""
-        return (
-            f"{self.planned} rows: {self.stored_before} stored before, {self.done} computed in "
-            f"{self.seconds:.0f} s{rate}, {len(self.failed)} images failed"
-        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,9 +22,10 @@ from tqdm.std import tqdm
 from scr_lens import errors, models
 from scr_lens.chunks import Chunk
 from scr_lens.errors import ScrLensError
-from scr_lens.run import Tally, run_chunks
+from scr_lens.run import run_chunks
 from scr_lens.run_config import RunConfig
 from scr_lens.store import RunStore
+from scr_lens.tally import Tally
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from tiny import SIZES, Twins, twins_of
 from tiny_chameleon import build_chameleon
+from tiny_idefics3 import build_idefics3, build_smolvlm
+from tiny_internvl import build_internvl
 from tiny_qwen2_vl import build_qwen2_5_vl, build_qwen2_vl
 from tiny_qwen_vl import build_qwen_vl
 
@@ -77,7 +79,7 @@ QWEN_VIEWS = (
     View((110, 250), PatchGrid(9, 4)),
 )
 
-QWEN_VL_VIEWS = (  # the picture is squeezed into a square
+SQUEEZED_VIEWS = (  # the picture is squeezed into a square
     View((84, 84), SIX),
     View((168, 84), SIX),
     View((60, 140), SIX),
@@ -99,8 +101,15 @@ TINY_FAMILIES: dict[str, TinyFamily] = {
         normalization="post-norm (swin_norm)",
     ),
     "qwen2_vl": TinyFamily(build_qwen2_vl, QWEN_VIEWS, tower="model.visual"),
-    "qwen": TinyFamily(build_qwen_vl, QWEN_VL_VIEWS, tower="model.visual"),
+    "qwen": TinyFamily(build_qwen_vl, SQUEEZED_VIEWS, tower="model.visual"),
     "qwen2_5_vl": TinyFamily(build_qwen2_5_vl, QWEN_VIEWS, tower="model.visual"),
+    "internvl": TinyFamily(build_internvl, SQUEEZED_VIEWS, tower="model.vision_tower"),
+    "idefics3": TinyFamily(
+        build_idefics3, SQUEEZED_VIEWS, final_norm="model.text_model.norm", tower="model.vision_model"
+    ),
+    "smolvlm": TinyFamily(
+        build_smolvlm, SQUEEZED_VIEWS, final_norm="model.text_model.norm", tower="model.vision_model"
+    ),
 }
 
 

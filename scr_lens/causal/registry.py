@@ -82,7 +82,9 @@ def _credit(frame: pd.DataFrame) -> Outcome:
     top_k = ScrConfig().resolved_n_sources(n_patches)
     found = credit_agreement(frame, estimators=ESTIMATED, top_k=top_k)
     tables = {"agreement": found.table, "contrasts": found.contrasts, "effect": found.effect}
-    remarks = [f"best estimator of ablation at block {layer}: {name}" for layer, name in found.best.items()]
+    remarks = [
+        f"best estimator of ablation at block {layer}: {name}" for layer, name in sorted(found.best.items())
+    ]
     return Outcome(found.findings, tables, {"credit": found}, tuple(remarks))
 
 

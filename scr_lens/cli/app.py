@@ -12,6 +12,7 @@ from scr_lens.cli.causal import causal
 from scr_lens.cli.choose import choose
 from scr_lens.cli.data import data
 from scr_lens.cli.demo import demo
+from scr_lens.cli.doctor import doctor
 from scr_lens.cli.figures import figures
 from scr_lens.cli.gallery import gallery
 from scr_lens.cli.inspect import inspect
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.command()(inspect)
 app.command()(gallery)
+app.command()(doctor)
 app.command()(demo)
 app.command()(figures)
 app.command()(report)

@@ -10,12 +10,45 @@ from typing import Annotated
 
 import typer
 
-bench = typer.Typer(help="Measure costs on this machine.", no_args_is_help=True)
+from scr_lens.errors import ConfigError
+
+bench = typer.Typer(help="Measure costs on this machine.", no_args_is_help=True, invoke_without_command=True)
 
 
 @bench.callback()
-def _bench() -> None:
-    """Measure costs on this machine."""
+def _bench(
+    context: typer.Context,
+    random_weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Run a published model of true size with random weights: llava-1.5-7b, llava-1.5-13b, "
+            "chameleon-7b, chameleon-30b, qwen-vl or qwen2-vl-7b."
+        ),
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Of the weights: bfloat16, float16 or float32.")] = "bfloat16",
+    device: Annotated[
+        str | None, typer.Option(help="Such as cpu or cuda; by default a GPU if there is one.")
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(min=1, help="Keep only so many decoder blocks, for small machines.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=2, help="Rounds; each runs every variant once.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Measure costs on this machine; the options here belong to --random-weights."""
+    if context.invoked_subcommand is not None:
+        if random_weights is not None:
+            raise ConfigError(
+                f"--random-weights {random_weights} and {context.invoked_subcommand!r} are two measurements; "
+                "give one of them"
+            )
+        return
+    if random_weights is None:
+        raise ConfigError("nothing to measure; give --random-weights NAME, or capture or throughput")
+    from scr_lens.real_size import real_size_benchmark
+
+    result = real_size_benchmark(random_weights, dtype=dtype, device=device, n_layers=layers, rounds=rounds)
+    typer.echo(json.dumps(dataclasses.asdict(result), indent=1) if as_json else str(result))
 
 
 @bench.command()

@@ -44,6 +44,9 @@ def inspect(
     device: Annotated[
         str | None, typer.Option(help="Such as cpu or cuda; by default a GPU if there is one.")
     ] = None,
+    device_map: Annotated[
+        str | None, typer.Option(help="Such as auto, to spread a large model; needs accelerate.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write an interactive page to this file.")] = None,
     credit: Annotated[
         list[str] | None,
@@ -75,7 +78,7 @@ def inspect(
         ),
     )
     sample = Sample(read_image(image)[0], question=prompt, prompt=raw_prompt, image_id=image.name)
-    lens = load(model, dtype=dtype, device=device)
+    lens = load(model, dtype=dtype, device=device, device_map=device_map)
     shown = layer_list(show_layers, lens.n_layers)
     inspection = inspect_image(lens, sample, method=method, config=config, note=caveat(lens))
     files = save(inspection_figure(inspection, shown), out, f"inspect-{plain(image.stem)}")

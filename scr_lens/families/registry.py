@@ -3,10 +3,13 @@
 from scr_lens.errors import ContractError, unknown_name
 from scr_lens.families.base import ModelFamily
 from scr_lens.families.chameleon import ChameleonFamily
+from scr_lens.families.idefics3 import Idefics3Family
+from scr_lens.families.internvl import InternVLFamily
 from scr_lens.families.llava import LlavaFamily
 from scr_lens.families.qwen2_5_vl import Qwen25VLFamily
 from scr_lens.families.qwen2_vl import Qwen2VLFamily
 from scr_lens.families.qwen_vl import QwenVLFamily
+from scr_lens.families.smolvlm import SmolVLMFamily
 
 FAMILIES: dict[str, ModelFamily] = {
     family.model_type: family
@@ -16,6 +19,9 @@ FAMILIES: dict[str, ModelFamily] = {
         Qwen2VLFamily(),
         QwenVLFamily(),
         Qwen25VLFamily(),
+        InternVLFamily(),
+        Idefics3Family(),
+        SmolVLMFamily(),
     )
 }
 

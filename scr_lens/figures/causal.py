@@ -27,6 +27,7 @@ from scr_lens.figures.style import (
 from scr_lens.figures.text import printable
 
 _MARKERS = "osD^vP*"
+_LEAST_SPAN = 2e-3
 _NAMES = MappingProxyType(
     {
         "attribution": "gradient x (patch - mean)",
@@ -110,12 +111,21 @@ def dose_figure(result: DoseResponse) -> Figure:
         row[0].set_ylabel(f"change of {result.entropy} entropy")
         row[1].set_ylabel("change of p(yes)")
         row[2].set_ylabel("change of p(yes), absent")
+        _widen(row[0].get_ylim, row[0].set_ylim)
+        _widen(row[2].get_xlim, row[2].set_xlim)
         row[0].set_title(_instrument(name))
         for axes in row[:2]:
             axes.set_xlabel("dose (log scale; 1 is untouched)")
         row[2].set_xlabel(f"change of {result.entropy} entropy")
     shared_legend(figure, list(grid[0]), 4)
     return finish(figure)
+
+
+def _widen(get: Callable[[], tuple[float, float]], put: Callable[[float, float], object]) -> None:
+    """Make an axis of entropy so wide that rounding does not look like an effect."""
+    low, high = get()
+    missing = max(0.0, _LEAST_SPAN - (high - low)) / 2
+    put(low - missing, high + missing)
 
 
 def _instrument(name: str) -> str:

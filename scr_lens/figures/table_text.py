@@ -18,7 +18,9 @@ _HEADINGS = {
 }
 _WITHOUT_INTERVAL = ("accuracy", "precision", "recall", "f1", "yes_ratio")
 _BLOCK_COLUMNS = ("split", "images", "questions", "condition")
-_LEFT = ("", "split", "condition", "model", "method", "variant", "claim", "section", "verdict", "caveats")
+NAMING = ("", "split", "condition", "model", "method", "variant")
+"""Headings of columns that name things, which are set to the left; the others are numbers."""
+
 _EXPLANATION = "Percent; in brackets 95% intervals that treat the image as the sampling unit."
 _DELTA, _NONE = "\N{GREEK CAPITAL LETTER DELTA}", "\N{EN DASH}"
 
@@ -70,7 +72,7 @@ def frame_to_markdown(shown: pd.DataFrame) -> str:
         cells are escaped.
     """
     header = [*map(str, shown.columns)]
-    rule = ["---" if name in _LEFT else "---:" for name in header]
+    rule = ["---" if name in NAMING else "---:" for name in header]
     rows = [header, rule, *shown.to_numpy().tolist()]
     return "".join("| " + " | ".join(_escaped(cell) for cell in row) + " |\n" for row in rows)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from scr_lens.analysis.verdict import PredictionResult, correct_for_models
-from scr_lens.report.claim import ClaimResult, tested
+from scr_lens.report.claim import ClaimResult, with_prediction
 from scr_lens.report.claims.registry import SECTIONS, claims
 from scr_lens.report.document import Bullets, Document, Heading, Link, Paragraph, Part, table_of
 
@@ -36,7 +36,7 @@ def corrected(results: Results) -> dict[str, dict[str, ClaimResult]]:
         usable: dict[str, PredictionResult] = {m: p for m, p in predictions.items() if p is not None}
         for model, prediction in correct_for_models(usable).items() if len(usable) > 1 else ():
             before = adjusted[model][claim.id]
-            adjusted[model][claim.id] = replace(tested(before, prediction), how=before.how)
+            adjusted[model][claim.id] = replace(with_prediction(before, prediction), how=before.how)
     return adjusted
 
 

@@ -144,15 +144,21 @@ def _section(section: str, results: Mapping[str, ClaimResult], drawn: Drawn) -> 
     ]
     columns = ("claim", "paper", "measured", "images", "questions", "detectable", "verdict")
     parts: list[Part] = [table_of(rows, columns, "paper", "measured", "images", "questions", "detectable")]
-    notes = tuple(f"{r.claim}: {'; '.join(_notes(r))}" for r in chosen.values() if _notes(r))
-    parts.append(Bullets(notes))
+    parts.append(Bullets(tuple(f"{r.claim}: {r.how}" for r in chosen.values() if r.how)))
+    parts += _caveats(chosen)
     for entry in (*_FIGURES_OF.get(section, ()), *_TABLES_OF.get(section, ())):
         parts += _drawn(entry, drawn)
     return parts
 
 
-def _notes(result: ClaimResult) -> list[str]:
-    return [text for text in (result.how, *result.caveats) if text]
+def _caveats(chosen: Mapping[str, ClaimResult]) -> list[Part]:
+    """Every caveat once, with the claims that it concerns."""
+    concerned: dict[str, list[str]] = {}
+    for name, result in chosen.items():
+        for caveat in result.caveats:
+            concerned.setdefault(caveat, []).append(name)
+    lines = tuple(f"{caveat} ({', '.join(names)})" for caveat, names in concerned.items())
+    return [Heading("Caveats", 3), Bullets(lines)] if lines else []
 
 
 def _count(number: int) -> str:
@@ -213,8 +219,8 @@ def _rules() -> list[Part]:
     text = (
         "Intervals treat the image as the sampling unit. 'Detectable' is the value of the estimate that a "
         "sample of this size finds with 80% power. Where not a single image changed, the interval is that of "
-        "no event in as many images (about 3.7 / n), not a point. Over several models, p-values are corrected "
-        "by Holm in the report across models."
+        "no event in as many images (about 3.7 / n), not a point. Over several models, p-values are "
+        "corrected by Holm in the report across models."
     )
     table = rules_table()
     return [Paragraph(text), table_of(table[["name", "rule"]].to_numpy().tolist(), ("rule", "in words"))]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scr_lens.causal import TESTS, Outcome, read_ledger
+from scr_lens.causal.ledger import WHOLE
 from scr_lens.errors import DataError
 from scr_lens.evidence.evidence import CAUSAL
 from scr_lens.figures.causal import CAUSAL_FIGURES
@@ -63,8 +64,9 @@ def read_causal(folder: str | Path) -> tuple[CausalPart, ...]:
 
 def _read(folder: Path, name: str) -> CausalPart:
     test = TESTS[name]
-    if not (folder / name).exists():
-        return CausalPart(name, test.title, None, f"needs the causal test {name!r}: it was not run")
+    if not (folder / name / WHOLE).exists():
+        state = "it was not finished" if (folder / name).exists() else "it was not run"
+        return CausalPart(name, test.title, None, f"needs the causal test {name!r}: {state}")
     try:
         records: pd.DataFrame = read_ledger(folder, name)
         return CausalPart(name, test.title, test.analyze(records))

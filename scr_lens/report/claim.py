@@ -144,7 +144,7 @@ class Claim:
         except DataError as error:
             return replace(base, caveats=(str(error),))
         if isinstance(found, PredictionResult):
-            return tested(base, found)
+            return with_prediction(base, found)
         return replace(
             base,
             outcome=DESCRIBED,
@@ -194,7 +194,7 @@ class Described:
         )
 
 
-def tested(base: ClaimResult, found: PredictionResult) -> ClaimResult:
+def with_prediction(base: ClaimResult, found: PredictionResult) -> ClaimResult:
     """Put a tested result behind a claim.
 
     Args:

@@ -16,11 +16,15 @@ h3 { font-size: 1.05rem; margin-top: 1.8rem; }
 table { border-collapse: collapse; font-size: 0.85rem; margin: 1rem 0; display: block; overflow-x: auto; }
 th, td { border-bottom: 1px solid #d9d9d9; padding: 0.3rem 0.7rem; text-align: left; vertical-align: top; }
 th { background: #f4f4f4; } td.number, th.number { text-align: right; white-space: nowrap; }
+td.supported, td.refuted, td.open { white-space: nowrap; }
 td.supported { background: #d6ecf8; } td.refuted { background: #fbe3d3; } td.open { background: #f4f4f4; }
-figure { margin: 1.2rem 0; } img { max-width: min(100%, 52rem); height: auto; }
+figure { margin: 1.2rem 0; } img { max-width: 100%; height: auto; }
 figcaption { color: #6b6b6b; font-size: 0.85rem; }
 @media (prefers-color-scheme: dark) { img { background: #fff; } }
 """
+
+_SCREEN_SHARE = 0.6
+"""Pixels on the screen per pixel of a picture, so that letters have one size in all of them."""
 
 _VERDICT_CLASSES = {"supported": "supported", "not supported": "refuted", "inconclusive": "open"}
 
@@ -61,7 +65,9 @@ def _part(part: Part) -> str:
         case Picture():
             source = "data:image/png;base64," + base64.b64encode(part.png).decode()
             caption = escape(part.caption)
-            return f'<figure><img src="{source}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
+            width = round(_SCREEN_SHARE * int.from_bytes(part.png[16:20], "big"))
+            image = f'<img src="{source}" width="{width}" alt="{caption}">'
+            return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
         case Link():
             return f'<p><a href="{escape(part.target)}">{escape(part.text)}</a></p>'
 

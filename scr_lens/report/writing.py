@@ -11,11 +11,11 @@ from PIL import Image
 
 from scr_lens.errors import DataError
 from scr_lens.evidence import Evidence, read_evidence
-from scr_lens.figures.paper import PAPER_FIGURES, PAPER_TABLES
+from scr_lens.figures.paper import PAPER_FIGURES, PAPER_TABLES, PaperFigure, PaperTable
 from scr_lens.figures.paper.tables import readable
 from scr_lens.figures.paper.writing import shown_headings
 from scr_lens.figures.saving import render, write_figure_file
-from scr_lens.figures.table_text import to_csv
+from scr_lens.figures.table_text import NAMING, to_csv
 from scr_lens.report.across import Results, build_index
 from scr_lens.report.build import Drawn, build_report
 from scr_lens.report.causal import CausalPart, read_causal
@@ -103,19 +103,20 @@ def _draw(evidence: Evidence, causal: Sequence[CausalPart]) -> tuple[Drawn, dict
     tables: dict[str, TextTable] = {}
     missing: dict[str, str] = {}
     files: dict[str, str] = {}
-    for entry in (*PAPER_FIGURES.values(), *PAPER_TABLES.values()):
+    entries: list[PaperFigure | PaperTable] = [*PAPER_FIGURES.values(), *PAPER_TABLES.values()]
+    for entry in entries:
         try:
             numbers = entry.collect(evidence)
         except DataError as error:
             missing[entry.id] = str(error)
             continue
         files[f"{entry.id}.csv"] = to_csv(numbers)
-        if entry.id in PAPER_FIGURES:
-            drawing = PAPER_FIGURES[entry.id].draw(numbers)
-            pictures[entry.id] = _picture(entry.id, drawing, entry.description)
+        if isinstance(entry, PaperFigure):
+            pictures[entry.id] = _picture(entry.id, entry.draw(numbers), entry.description)
         else:
-            cells = readable(numbers, shown_headings(PAPER_TABLES[entry.id], numbers))
-            tables[entry.id] = TextTable(cells, tuple(map(str, cells.columns[3:])))
+            cells = readable(numbers, shown_headings(entry, numbers))
+            numeric = tuple(name for name in map(str, cells.columns) if name not in NAMING)
+            tables[entry.id] = TextTable(cells, numeric)
     for part in causal:
         for name, figure in part.figures().items():
             pictures[name] = _picture(name, figure, f"Causal test: {part.title}.")

@@ -1,5 +1,6 @@
 """Loading a checkpoint by folder or hub name: safetensors only, no remote code, clear refusals."""
 
+import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ def load(
     dtype: str = "float32",
     device: str | None = None,
     device_map: str | dict[str, Any] | None = None,
+    offload_folder: str | Path | None = None,
 ) -> Lens:
     """Load a vision-language model for looking inside.
 
@@ -35,13 +37,16 @@ def load(
         revision: Hub branch, tag or commit; must be None for a folder.
         dtype: Parameter type: "float32", "bfloat16", "float16" or "float64".
         device: Where to put the model; None takes a CUDA device if there is one, else the CPU.
-        device_map: Passed to transformers instead of `device`, to spread a model over several devices.
+        device_map: Passed to transformers instead of `device`, to spread a model over several devices; needs
+            the package accelerate.
+        offload_folder: Where a device map may put what does not fit into memory.
 
     Returns:
         The lens.
 
     Raises:
-        ConfigError: If dtype is unknown, or both device and device_map are given.
+        ConfigError: If dtype is unknown, both device and device_map are given, or a device map
+            cannot be used.
         DataError: If there is no such checkpoint, or its weights are not safetensors.
         ContractError: If the checkpoint's family is not supported.
     """
@@ -49,6 +54,7 @@ def load(
         raise ConfigError(unknown_name("dtype", dtype, DTYPES))
     if device is not None and device_map is not None:
         raise ConfigError(f"device={device!r} and device_map={device_map!r} exclude each other; give one")
+    placement = _placement(device_map, offload_folder)
     source, where = _locate(path_or_name, revision)
     settings = _read_config(source, where)
     family = family_for(str(settings.get("model_type")))
@@ -63,7 +69,7 @@ def load(
         output_loading_info=True,
         dtype=getattr(torch, dtype),
         attn_implementation=family.attn_implementation(ATTN_IMPLEMENTATION),
-        device_map=device_map,
+        **placement,
     )
     _require_complete(source, report["missing_keys"])
     if device_map is None:
@@ -71,6 +77,28 @@ def load(
     processor = _from_pretrained(family.processor_class, source, **where)
     version = where.get("revision") or folder_digest(Path(source))
     return wrap(model, processor, model_id=str(path_or_name), revision=version)
+
+
+def _placement(device_map: str | dict[str, Any] | None, offload_folder: str | Path | None) -> dict[str, Any]:
+    """The keywords that spread a model, after checking that they can work here."""
+    if device_map is None:
+        if offload_folder is not None:
+            raise ConfigError(
+                f"offload_folder={str(offload_folder)!r} without a device_map puts nothing there; "
+                "give device_map='auto' too"
+            )
+        return {}
+    if not _has_accelerate():
+        raise ConfigError(
+            f"device_map={device_map!r} needs the package accelerate, which is not installed; install it, or "
+            "give device instead"
+        )
+    folder = {} if offload_folder is None else {"offload_folder": str(offload_folder)}
+    return {"device_map": device_map, **folder}
+
+
+def _has_accelerate() -> bool:
+    return importlib.util.find_spec("accelerate") is not None
 
 
 def _locate(path_or_name: str | Path, revision: str | None) -> tuple[str, dict[str, Any]]:

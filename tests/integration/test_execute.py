@@ -179,6 +179,7 @@ n_images = {config.benchmark.n_images}
 folder = "{config.benchmark.folder}"
 [[conditions]]
 method = "vanilla"
+n_sources = 3
 [[conditions]]
 method = "scr"
 n_sources = 3

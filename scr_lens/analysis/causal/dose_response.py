@@ -33,7 +33,7 @@ from scr_lens.errors import DataError
 
 LEAST_MOVE = 0.05
 """An instrument whose doses together move mean entropy by less than this many standard deviations between
-questions, or not beyond chance, does not set this entropy and says nothing about its effect."""
+questions, not beyond chance, or not in one direction, does not set it and says nothing about its effect."""
 _CAVEATS = (
     "an effect of entropy only if the dose acts on the answer through this entropy alone (not testable with "
     "one instrument); without that assumption it is the effect of the dose, in units of entropy",
@@ -101,7 +101,8 @@ def dose_response(frame: pd.DataFrame, *, entropy: str = "attention") -> DoseRes
     absent = changes[changes["label"] == "no"]
     groups = {str(name): part for name, part in absent.groupby("instrument", sort=False)}
     moving = {name: part for name, part in groups.items() if _moves(part, sd)}
-    findings = tuple(_finding(name, part, sd, entropy) for name, part in groups.items())
+    notes = {str(name): _on_present(part, sd) for name, part in changes.groupby("instrument", sort=False)}
+    findings = tuple(_finding(name, part, sd, entropy, notes[name]) for name, part in groups.items())
     disagreement = _disagreement(moving, sd)
     overall, reason = _overall([f for f in findings if not np.isnan(f.estimate)], disagreement)
     return DoseResponse(
@@ -138,8 +139,18 @@ def _moved(part: pd.DataFrame, sd: float) -> Mean:
 
 
 def _moves(part: pd.DataFrame, sd: float) -> bool:
+    return _why_not(part, sd) == ""
+
+
+def _why_not(part: pd.DataFrame, sd: float) -> str:
+    """Why the doses are no instrument for this entropy; empty if they are one."""
     moved = _moved(part, sd).interval
-    return abs(moved.estimate) >= LEAST_MOVE and not moved.contains(0.0)
+    if abs(moved.estimate) < LEAST_MOVE or moved.contains(0.0):
+        return f"its doses move this entropy by {moved.estimate:.2g} standard deviations"
+    sides = [side for side in (part[part["x"] < 0], part[part["x"] > 0]) if len(side)]
+    if min(np.sign(moved.estimate) * _moved(side, sd).interval.estimate for side in sides) <= 0:
+        return "doses below and above 1 move this entropy the same way, so it does not follow the dose"
+    return ""
 
 
 def _within(part: pd.DataFrame, sd: float) -> Mean:
@@ -169,14 +180,26 @@ def _slopes(instrument: str, part: pd.DataFrame, sd: float) -> pd.DataFrame:
     )
 
 
-def _finding(instrument: str, part: pd.DataFrame, sd: float, entropy: str) -> PredictionResult:
+def _on_present(part: pd.DataFrame, sd: float) -> tuple[str, ...]:
+    """What the same doses do to present objects: a model that sees less says no more often, too."""
+    present = part[part["label"] == "yes"]
+    if present["image_id"].nunique() < 2 or not _moves(present, sd):
+        return ()
+    effect = _effect(present, sd).interval
+    ends = f"{effect.estimate:+.3f} [{effect.low:+.3f}, {effect.high:+.3f}]"
+    return (
+        f"on present objects the same doses change p(yes) by {ends} per sd: compare before calling it help",
+    )
+
+
+def _finding(
+    instrument: str, part: pd.DataFrame, sd: float, entropy: str, notes: tuple[str, ...]
+) -> PredictionResult:
     moved, n_questions = _moved(part, sd).interval, len(part.drop_duplicates(KEY))
     estimator = f"{instrument} as instrument, {entropy} entropy"
     if not _moves(part, sd):
         nothing = Interval(np.nan, np.nan, np.nan, np.nan, moved.n_images, "none")
-        note = (
-            f"its doses move this entropy by {moved.estimate:.2g} standard deviations: no instrument for it"
-        )
+        note = f"no instrument for this entropy: {_why_not(part, sd)}"
         return conclude_causal(
             "entropy effect", nothing, 1.0, n_questions, estimator=estimator, caveats=(note,)
         )
@@ -191,7 +214,7 @@ def _finding(instrument: str, part: pd.DataFrame, sd: float, entropy: str) -> Pr
         effect.p_value,
         n_questions,
         estimator=estimator,
-        caveats=(note, *_CAVEATS),
+        caveats=(note, *notes, *_CAVEATS),
     )
 
 

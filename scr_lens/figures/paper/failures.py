@@ -95,7 +95,7 @@ def draw_failures(table: pd.DataFrame) -> Figure:
     sides = (
         (of_source(table, PAPER), -0.15, PAPER_COLOR, "D", "paper: share of errors"),
         (measured[measured["kind"] == "errors"], 0.0, PALETTE[0], "o", "measured: share of errors"),
-        (measured[measured["kind"] == "questions"], 0.15, MUTED, "_", "measured: share of questions"),
+        (measured[measured["kind"] == "questions"], 0.15, MUTED, "s", "measured: share of questions"),
     )
     for rows, shift, color, marker, label in sides:
         draw_points(left, rows, place + shift, color=color, marker=marker, label=label)

@@ -47,8 +47,8 @@ def collect_strength(evidence: Evidence) -> pd.DataFrame:
     rows = [paper_row(**cells, estimate=(low + high) / 2, ci_low=low, ci_high=high)]
     for level, column in zip(levels, gains.T, strict=True):
         mean = mean_interval(column, images)
-        found = mean if level == 1 else widened(mean)  # lambda = 1 changes nothing by definition
-        rows.append(measured_row(found, len(images), kind="gain", **{"lambda": level}))
+        shown = mean if level == 1 else widened(mean)  # lambda = 1 changes nothing by definition
+        rows.append(measured_row(shown, len(images), kind="gain", **{"lambda": level}))
     lines = two_lines(levels, gains, images)
     means = gains.mean(axis=0)
     for name, slope, ends in (

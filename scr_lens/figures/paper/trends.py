@@ -94,8 +94,10 @@ def draw_trends(table: pd.DataFrame) -> Figure:
         part = table[table["split"] == split]
         for number, (method, color) in enumerate(_SHOWN.items()):
             marker, rows = MARKERS[number], part[part["method"] == method]
-            shift = 0.22 * (number - 1) * (rows["source"] == MEASURED)
-            places = rows["model"].map(models.index) + shift
+            places = [
+                models.index(model) + 0.22 * (number - 1) * (source == MEASURED)
+                for model, source in zip(rows["model"], rows["source"], strict=True)
+            ]
             draw_points(
                 axes, rows, places, color=color, marker=marker, label=METHOD_NAMES[method], vertical=False
             )

@@ -57,7 +57,7 @@ def _mechanism() -> dict[str, str]:
     binned = _number(mean, digits=2)
     return {
         **dict.fromkeys(("EF1-grad_norm", "EF1-grad_dot", "EF1-attention", "EF1-map"), r),
-        **dict.fromkeys(("P1", "P1-norm"), f"{binned} (of about 30 bins)"),
+        **dict.fromkeys(("P1", "P1-norm"), f"{binned} over bins"),
         "P1-binned": binned,
         "P1-groups": _number(stated("p1_hr_below") - stated("p1_hr_above"), "pp"),
         "P2": _number(stated("p2_gain_low") - stated("p2_gain_high"), "pp"),

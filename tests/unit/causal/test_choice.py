@@ -28,7 +28,7 @@ def test_a_choice_is_made_written_and_read(lens, validation, tmp_path):
     assert set(frame["condition"]) == {"vanilla", PAPER.name, STRONG.name} and len(frame) == 3 * 2 * 3
     strong = frame[frame["condition"] == STRONG.name]
     assert json.loads(strong["config_json"].iloc[0])["layers"] == "0-2"
-    yes = {name: part for name, part in frame[frame["label"] == "no"].groupby("condition")}
+    yes = dict(iter(frame[frame["label"] == "no"].groupby("condition")))
     for row in choice.grid.itertuples():
         assert row.hallucination_rate == pytest.approx((yes[row.setting]["answer"] == "yes").mean())
     path = tmp_path / "deep" / "chosen.json"

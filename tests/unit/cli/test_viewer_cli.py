@@ -24,11 +24,13 @@ def call(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_inspect_writes_a_page(checkpoint, tmp_path):
+def test_inspect_writes_a_page(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr("scr_lens.figures.inspection_figure", lambda *_: None)  # drawn in test_cli
+    monkeypatch.setattr("scr_lens.figures.save", lambda *_: ())
     noise_image(1, 90, 60).save(tmp_path / "photo.png")
     common = ("inspect", tmp_path / "photo.png", "--prompt", "is there a dog ?", "--model", checkpoint)
     file = tmp_path / "pages" / "photo.html"
-    options = ("--out", tmp_path, "--sources", 2, "--show-layers", 0)
+    options = ("--out", tmp_path, "--sources", 2)
     made = call(*common, *options, "--html", file, "--credit", "grad_dot")
     assert made.exit_code == 0 and str(file) in made.output
     text = file.read_text()

@@ -239,7 +239,7 @@ class TestRunInfo:
         with pytest.raises(StoreError, match="already holds a run; open it to resume"):
             RunStore.create(tmp_path, config={"a": 1})
         RunStore.create(tmp_path, config={"a": 1}, exist_ok=True).close()
-        with pytest.raises(StoreError, match="holds another run: config.a is 1, not 2"):
+        with pytest.raises(StoreError, match=r"holds another run: config\.a is 1, not 2"):
             RunStore.create(tmp_path, config={"a": 2}, exist_ok=True)
 
     def test_settings_that_are_not_plain(self, tmp_path: Path) -> None:

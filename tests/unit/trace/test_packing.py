@@ -1,12 +1,14 @@
 """Packed rows hold every sample's own tokens, and every token sees exactly its own sample."""
 
+from dataclasses import replace
+
 import torch
 from tiny import Twins, noise_image
 
 from scr_lens.trace import Batch, Lens, Sample, encode_images
 from scr_lens.trace.packing import PADDING, PREFIX, Packing, pack, sample_inputs, token_inputs
 
-ASKED = ((0, "is there a dog ?"), (1, "describe ."), (0, "is there a cat on the left ?"), (0, "what ?"))
+ASKED = ((0, "is there a dog ?"), (0, "what ?"), (1, "describe ."), (0, "is there a cat on the left ?"))
 
 
 def packed(lens: Lens) -> tuple[Batch, Packing]:
@@ -55,6 +57,13 @@ def test_image_tokens_are_there_once_per_row(lens: Lens) -> None:
     ids = packing.forward_inputs()["input_ids"]
     n_patches = batch.layouts[0].grid.size
     assert (ids == lens.config.image_token_id).sum(-1).tolist() == [n_patches, n_patches]
+
+
+def test_what_belongs_to_a_picture_is_that_of_its_first_sample(lens: Lens) -> None:
+    batch, _ = packed(lens)
+    inputs = {**batch.forward_inputs, "size": torch.tensor([[6, 6], [6, 6], [9, 4], [6, 6]])}
+    rows = pack(replace(batch, forward_inputs=inputs)).forward_inputs()
+    assert rows["size"].tolist() == [[6, 6], [9, 4]]
 
 
 def test_common_words_behind_the_image_belong_to_the_prefix(lens: Lens) -> None:

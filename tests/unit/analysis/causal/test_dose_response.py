@@ -81,6 +81,29 @@ def test_an_instrument_that_moves_nothing_has_no_effect_to_report():
     assert "effect per sd" not in set(found.slopes["quantity"])
 
 
+def test_doses_that_move_entropy_the_same_way_on_both_sides_are_no_instrument():
+    """As norms do under SCR: any strength other than 1 makes them less even."""
+    frame = records({"a": 0.0})
+    x = np.log(frame["dose"])
+    bent = frame.assign(
+        entropy_attention=frame["entropy_attention"] + 0.02 * x - 0.05 * np.abs(x),
+        p_yes=frame["p_yes"] - 0.1 * x,
+    )
+    (result,) = dose_response(bent).findings
+    assert np.isfinite(result.estimate)  # steeper below 1 than above, but the same way
+    bent["entropy_attention"] = frame["entropy_attention"] - 0.04 * x - 0.05 * np.abs(x)
+    found = dose_response(bent)
+    (result,) = found.findings
+    assert np.isnan(result.estimate) and "move this entropy the same way" in result.caveats[0]
+    assert found.overall == "inconclusive" and found.reason == "no instrument moves this entropy"
+
+
+def test_the_cost_on_present_objects_is_said():
+    found = dose_response(records({"a": -0.8}))
+    notes = [caveat for caveat in found.findings[0].caveats if caveat.startswith("on present objects")]
+    assert len(notes) == 1 and f"{-0.8 * found.sd:+.3f}"[:5] in notes[0]
+
+
 def test_tables_equal_plain_arithmetic():
     frame = records({"a": -0.8}, n_images=5)
     found = dose_response(frame)

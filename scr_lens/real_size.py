@@ -1,0 +1,232 @@
+"""The published models at true size with random weights: does the whole path run, and what does it cost?"""
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from scr_lens.bench import Ratio, paired_ratio
+from scr_lens.config import DiagnosticConfig, ScrConfig
+from scr_lens.errors import ConfigError, unknown_name
+from scr_lens.families.published import PublishedModel, build_published, read_published
+from scr_lens.interventions import find_method
+from scr_lens.trace import Batch, CaptureSpec, Lens, Sample, diagnose, encode_images, run_pass, wrap
+
+PHOTO = (640, 480)
+"""Width and height of the picture, as photographs of COCO have them."""
+QUESTION = "Is there a dog in the image? Answer yes or no."
+DTYPES = ("float32", "bfloat16", "float16")
+LOGITS = CaptureSpec(resid_norms=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealSizeBenchmark:
+    """Result of `real_size_benchmark`.
+
+    Attributes:
+        name: The published model.
+        checkpoint: Its name on the hub.
+        n_layers: Decoder blocks that were built.
+        published_layers: Decoder blocks of the published model.
+        parameters: Parameters that were built.
+        dtype: Their type.
+        device: Where they were.
+        image_tokens: Tokens of the picture.
+        grid: Height and width of their grid.
+        seq_len: Tokens of the whole prompt.
+        peak_gib: Peak memory in GiB: allocated on the GPU, or resident in this process on a CPU.
+        rounds: Timed rounds.
+        build_s: Seconds to make the model.
+        features_s: Seconds of the image tower, which runs once per picture.
+        plain_s: Median seconds of the plain forward pass from image features.
+        ratios: Per variant, its seconds over those of the plain pass: "capture" (norms of every block and
+            attention of the diagnostic blocks), "diagnose", "scr" (one pass with the intervention).
+    """
+
+    name: str
+    checkpoint: str
+    n_layers: int
+    published_layers: int
+    parameters: int
+    dtype: str
+    device: str
+    image_tokens: int
+    grid: tuple[int, int]
+    seq_len: int
+    peak_gib: float
+    rounds: int
+    build_s: float
+    features_s: float
+    plain_s: float
+    ratios: Mapping[str, Ratio]
+
+    def __str__(self) -> str:
+        cut = (
+            ""
+            if self.n_layers == self.published_layers
+            else f"; CUT to {self.n_layers} of {self.published_layers} blocks, not the published model"
+        )
+        height, width = self.grid
+        rows = [
+            ("model", f"{self.name} ({self.checkpoint}), random weights{cut}"),
+            (
+                "parameters",
+                f"{self.parameters:,} in {self.dtype} on {self.device}, made in {self.build_s:.1f} s",
+            ),
+            ("image tokens", f"{self.image_tokens} ({height} x {width}) of {self.seq_len} tokens"),
+            ("peak memory", f"{self.peak_gib:.1f} GiB"),
+            ("image tower", f"{1000 * self.features_s:.1f} ms, once per picture"),
+            ("plain pass", f"{1000 * self.plain_s:.1f} ms, median of {self.rounds} rounds = 1"),
+            *(
+                (name, f"{ratio.median:.3f} (quartiles {ratio.low:.3f} to {ratio.high:.3f})")
+                for name, ratio in self.ratios.items()
+            ),
+        ]
+        return "\n".join(f"{name:<14}{text}" for name, text in rows)
+
+
+def real_size_benchmark(
+    name: str,
+    *,
+    dtype: str = "bfloat16",
+    device: str | None = None,
+    n_layers: int | None = None,
+    rounds: int = 5,
+) -> RealSizeBenchmark:
+    """Build a published model with random weights and run the whole path on one picture of noise.
+
+    The picture is prepared with the published processor settings; its features are computed once. Then every
+    round runs the plain pass, a capture, the diagnostic pass and a pass with SCR, starting one further each
+    time. The first round is dropped.
+
+    Args:
+        name: One of `families.published.PUBLISHED`.
+        dtype: "float32", "bfloat16" or "float16".
+        device: Where to run; None takes a CUDA device if there is one.
+        n_layers: Decoder blocks to keep, for machines that cannot hold the model; None keeps all.
+        rounds: Timed rounds, at least 2.
+
+    Returns:
+        Sizes, memory and ratios.
+
+    Raises:
+        ConfigError: If the model or the number type is unknown, or blocks or rounds are out of range.
+    """
+    if dtype not in DTYPES:
+        raise ConfigError(unknown_name("dtype", dtype, DTYPES))
+    if rounds < 2:
+        raise ConfigError(f"rounds is {rounds}; give at least 2 for a spread")
+    facts = read_published(name)
+    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if torch.device(place).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(place)
+    started = time.perf_counter()
+    model, processor = build_published(facts, dtype=getattr(torch, dtype), device=place, n_layers=n_layers)
+    built = time.perf_counter() - started
+    lens = wrap(model, processor, model_id=facts.name)
+    prepared = lens.prepare(Sample(noise_photo(), question=QUESTION))
+    encode_images(lens, prepared)  # the first call on a device is never a measurement
+    features_s, batch = seconds(lambda: encode_images(lens, prepared), place)
+    timed = _timed_rounds(_variants(lens, batch), rounds, place)
+    plain = timed.pop("plain")
+    grid = batch.layouts[0].grid
+    return RealSizeBenchmark(
+        name=facts.name,
+        checkpoint=facts.checkpoint,
+        n_layers=lens.n_layers,
+        published_layers=published_depth(facts),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        dtype=dtype,
+        device=describe(place),
+        image_tokens=grid.size,
+        grid=(grid.height, grid.width),
+        seq_len=batch.seq_len,
+        peak_gib=peak_bytes(place) / 2**30,
+        rounds=rounds,
+        build_s=built,
+        features_s=features_s,
+        plain_s=statistics.median(plain),
+        ratios={variant: paired_ratio(times, plain) for variant, times in timed.items()},
+    )
+
+
+def _variants(lens: Lens, batch: Batch) -> dict[str, Callable[[], Any]]:
+    """What is timed; building it runs the diagnosis once."""
+    scr = find_method("scr").build(
+        diagnose(lens, batch), batch.layouts, lens.n_layers, lens.model_type, ScrConfig(), ("noise",)
+    )
+    capture = CaptureSpec(attention=DiagnosticConfig().resolved_layers(lens.n_layers))
+    inputs = {
+        name: value.to(lens.device) if isinstance(value, torch.Tensor) else value
+        for name, value in batch.forward_inputs.items()
+    }
+
+    def plain() -> None:
+        with torch.no_grad():
+            lens.hf_model(**inputs, use_cache=False, logits_to_keep=1)
+
+    return {
+        "plain": plain,
+        "capture": lambda: run_pass(lens, batch, capture),
+        "diagnose": lambda: diagnose(lens, batch),
+        "scr": lambda: run_pass(lens, batch, LOGITS, scr),
+    }
+
+
+def _timed_rounds(
+    variants: Mapping[str, Callable[[], Any]], rounds: int, device: str
+) -> dict[str, list[float]]:
+    names = list(variants)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for index in range(1 + rounds):
+        shift = index % len(names)
+        for name in names[shift:] + names[:shift]:
+            elapsed, _ = seconds(variants[name], device)
+            if index:
+                times[name].append(elapsed)
+    return times
+
+
+def seconds(run: Callable[[], Any], device: str) -> tuple[float, Any]:
+    """Seconds that something takes, work queued on a GPU included, and its result."""
+    on_gpu = torch.device(device).type == "cuda"
+    if on_gpu:
+        torch.cuda.synchronize(device)
+    started = time.perf_counter()
+    result = run()
+    if on_gpu:
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - started, result
+
+
+def published_depth(facts: PublishedModel) -> int:
+    """Decoder blocks of a published model."""
+    return int(facts.config.get("text_config", facts.config)["num_hidden_layers"])
+
+
+def noise_photo() -> Image.Image:
+    """A picture of random pixels in the size of a photograph."""
+    width, height = PHOTO
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def describe(device: str) -> str:
+    """A device in words: the GPU's name, or the number of CPU threads."""
+    if torch.device(device).type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({torch.get_num_threads()} threads)"
+
+
+def peak_bytes(device: str) -> int:
+    """Most memory used so far: allocated on a GPU, else resident in this process."""
+    if torch.device(device).type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,32 @@
+import pytest
+from scipy import stats
+
+from scr_lens.analysis.interval import Interval
+from scr_lens.analysis.predictions.overall_gain import overall_gain
+from scr_lens.analysis.unchanged import unchanged_bound, widened
+
+
+@pytest.mark.parametrize("n", [1, 20, 450, 1000])
+def test_bound_is_the_clopper_pearson_end(n):
+    expected = stats.binomtest(0, n).proportion_ci(0.95, "exact").high
+    assert unchanged_bound(n) == pytest.approx(expected, abs=1e-12)
+
+
+def test_only_a_degenerate_zero_is_widened():
+    known = Interval(0.0, -0.1, 0.1, 0.05, 20, "linearized")
+    one = Interval(0.2, 0.2, 0.2, 0.0, 20, "degenerate")
+    assert widened(known) is known
+    assert widened(one) is one
+
+
+def test_two_groups_add_their_bounds():
+    none = Interval(0.0, 0.0, 0.0, 0.0, 200, "degenerate")
+    assert widened(none, groups=2).high == pytest.approx(2 * unchanged_bound(100))
+    assert widened(none).low == -unchanged_bound(200)
+
+
+def test_few_images_without_a_change_refute_nothing():
+    assert overall_gain([0.0] * 60, [f"i{k // 3}" for k in range(60)]).verdict == "inconclusive"
+    many = overall_gain([0.0] * 3000, [f"i{k // 3}" for k in range(3000)])
+    assert many.verdict == "not supported"
+    assert many.ci_high == pytest.approx(unchanged_bound(1000))

@@ -1,0 +1,44 @@
+"""`scr-lens figures` and `scr-lens report` on a stored synthetic run."""
+
+import pytest
+from golden.synthetic_run import write_run
+from typer.testing import CliRunner
+
+from scr_lens.cli.app import app
+from scr_lens.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli") / "run"
+    write_run(path)
+    return path
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_figures_are_drawn_and_what_is_missing_is_said(run, tmp_path):
+    made = call("figures", "table-3", "figure-4b", "--run", run, "--out", tmp_path)
+    assert made.exit_code == 1
+    assert (tmp_path / "table-3.md").exists()
+    assert "figure-4b: not drawn, needs condition gaussian-noise" in made.output
+    assert call("figures", "table-3", "--run", run, "--out", tmp_path).exit_code == 0
+
+
+def test_figures_are_listed():
+    listed = call("figures", "--list").output
+    assert "figure-4c" in listed
+    assert "table-cost" in listed
+
+
+def test_figures_need_a_run():
+    with pytest.raises(ConfigError, match="no run to draw from; give --run"):
+        CliRunner().invoke(app, ["figures"], catch_exceptions=False)
+
+
+def test_report_needs_a_run_or_all(run):
+    for arguments in (["report"], ["report", str(run), "--all"]):
+        with pytest.raises(ConfigError, match="give either a run to report on or --all"):
+            CliRunner().invoke(app, arguments, catch_exceptions=False)

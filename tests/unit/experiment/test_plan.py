@@ -1,0 +1,49 @@
+import pytest
+
+from scr_lens.analysis.power import detectable_net_change
+from scr_lens.config import LayerRange, ScrConfig
+from scr_lens.experiment.plan import (
+    Plan,
+    ablation_conditions,
+    main_conditions,
+    other_counts,
+    other_layers,
+    plan_table,
+)
+
+
+def test_every_ablation_differs_from_scr_in_one_setting():
+    conditions = {c.name: c.settings for c in ablation_conditions(Plan(), 144, 8, "llava")}
+    assert len(conditions) == len(set(map(str, conditions.values()))) == 21
+    base = conditions["scr"]
+    for name, settings in conditions.items():
+        changed = [key for key in base if settings[key] != base[key]]
+        assert len(changed) == (name != "scr"), name
+
+
+def test_chosen_settings_are_one_more_condition():
+    chosen = ScrConfig(lambda_=1.3)
+    assert [c.name for c in main_conditions(chosen)][-1] == "scr-chosen"
+    assert main_conditions(chosen)[-1].config == chosen
+    assert len(main_conditions()) == 3
+
+
+def test_counts_and_layers_are_other_ones_and_fit():
+    assert other_counts(ScrConfig(), 144) == (4, 16)
+    assert other_counts(ScrConfig(), 4) == ()
+    assert other_layers(ScrConfig(), 8, "llava") == (LayerRange(0, 1), LayerRange(4, 6), LayerRange(0, 6))
+    for n_layers in (2, 3, 4, 12):
+        found = other_layers(ScrConfig(), n_layers, "llava")
+        assert all(r.last < n_layers for r in found)
+        assert ScrConfig().resolved_layers(n_layers, "llava") not in found
+
+
+def test_table_of_rows_and_detectable_effects():
+    table = plan_table(Plan(n_images=1000, n_ablation_images=450), {"main": 3, "ablations": 21}).set_index(
+        "part"
+    )
+    assert table.loc["main", "rows"] == 31500
+    assert table.loc["ablations", "rows"] == 56700
+    expected = 100 * detectable_net_change(1350, 0.15)
+    assert table.loc["ablations", "points, 15% changed"] == pytest.approx(expected)
+    assert expected < 3.0  # the paper's smallest ablation

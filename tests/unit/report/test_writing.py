@@ -1,0 +1,71 @@
+"""A report of a small real run, end to end."""
+
+import pandas as pd
+import pytest
+from tiny import noise_image
+
+from scr_lens.config import ScrConfig
+from scr_lens.questions import Question, standard_conditions
+from scr_lens.report import write_index, write_report
+from scr_lens.run import run_questions
+from scr_lens.store import RunStore
+
+TITLE = "<script>x</script>.png"
+
+
+@pytest.fixture(scope="module")
+def run(lens, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    questions = []
+    for k in range(12):
+        path = folder / f"image{k}.png"
+        noise_image(k).save(path)
+        name = TITLE if k == 0 else path.name
+        for thing in ("dog", "cat", "red ball"):
+            label = "yes" if (k + len(thing)) % 2 else "no"
+            text = f"is there a {thing} ?"
+            questions.append(
+                Question(image=path, image_id=name, text=text, object=thing, label=label, splits=("random",))
+            )
+    conditions = standard_conditions(["vanilla", "scr"], ScrConfig(lambda_=1.5, n_sources=3))
+    with RunStore.create(folder / "run") as store:
+        run_questions(lens, questions, conditions, store, benchmark="tiny", batch_size=18)
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def report(run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("written")
+    return write_report(run, folder / "a", note="Only a test."), folder / "a"
+
+
+def test_everything_is_written_twice_alike(run, report, tmp_path):
+    _, first = report
+    write_report(run, tmp_path, note="Only a test.")
+    names = sorted(path.name for path in first.iterdir())
+    assert {"report.html", "report.md", "claims.csv", "figure-2.png"} - set(names) <= {"figure-2.png"}
+    assert names == sorted(path.name for path in tmp_path.iterdir())
+    for name in names:
+        assert (first / name).read_bytes() == (tmp_path / name).read_bytes(), name
+
+
+def test_every_claim_is_in_the_report(report):
+    results, folder = report
+    table = pd.read_csv(folder / "claims.csv")
+    assert table["id"].tolist() == list(results)
+    assert table.set_index("id").loc["SCR", "verdict"] == results["SCR"].outcome
+    text = (folder / "report.md").read_text()
+    assert "Only a test." in text
+    assert "needs condition gaussian-noise; the run holds scr, vanilla" in text
+    assert "the causal test 'dose': it was not run" in text
+    page = (folder / "report.html").read_text()
+    assert all(result.claim.split(" (")[0].split("'")[0] in page for result in results.values())
+    assert "<script" not in page
+
+
+def test_the_index_is_written_next_to_the_reports(report, tmp_path):
+    results, _ = report
+    path = write_index({"tiny": results}, {"tiny": "Only a test."}, tmp_path)
+    assert path == tmp_path / "index.md"
+    assert "tiny/report.md" in path.read_text()
+    assert (tmp_path / "index.html").exists()

@@ -1,0 +1,157 @@
+"""The benchmark of published models runs the whole path; here on the same files with smaller numbers."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from scr_lens import real_size
+from scr_lens.bench import Ratio
+from scr_lens.cli import main
+from scr_lens.errors import ConfigError
+from scr_lens.families.published import PublishedModel, build_published, read_published
+from scr_lens.real_size import real_size_benchmark
+
+TEXT = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 9000,
+}
+TOWER = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+
+def small(name: str) -> PublishedModel:
+    """The facts with small widths and depths; grid and image processor stay as published."""
+    facts = read_published(name)
+    config: dict[str, Any] = json.loads(json.dumps(dict(facts.config)))
+    if facts.model_type == "llava":
+        config["text_config"] |= TEXT | {"vocab_size": 32064}
+        config["vision_config"] |= TOWER
+    elif facts.model_type == "chameleon":
+        config |= TEXT
+        config["vq_config"] |= {
+            "base_channels": 32,
+            "latent_channels": 8,
+            "embed_dim": 8,
+            "num_res_blocks": 1,
+        }
+        config["vq_config"] |= {"channel_multiplier": [1] * 5, "num_res_blocks": 1}
+    elif facts.model_type == "qwen":
+        config |= {key: value for key, value in TEXT.items() if key != "vocab_size"} | {"kv_channels": 8}
+        config["visual"] |= {"width": 32, "layers": 2, "heads": 4, "output_dim": 32}
+    else:
+        rope = {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 1, 1]}}
+        config["text_config"] |= TEXT | {"vocab_size": 152064} | rope
+        config["vision_config"] |= {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4}
+    return replace(facts, config=config)
+
+
+@pytest.mark.parametrize(
+    ("name", "grid", "layers"),
+    [
+        ("llava-1.5-7b", (24, 24), None),
+        ("chameleon-30b", (32, 32), 1),
+        ("qwen-vl", (16, 16), 2),
+        ("qwen2-vl-7b", (17, 23), 3),
+    ],
+)
+def test_the_whole_path_runs(
+    name: str, grid: tuple[int, int], layers: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(real_size, "read_published", small)
+    result = real_size_benchmark(name, dtype="float32", device="cpu", n_layers=layers, rounds=2)
+    assert (result.grid, result.image_tokens) == (grid, grid[0] * grid[1])
+    assert (result.n_layers, result.published_layers) == (layers or 4, 4)
+    assert ("CUT to" in str(result)) == (layers is not None)
+    assert set(result.ratios) == {"capture", "diagnose", "scr"}
+    assert result.seq_len > result.image_tokens
+    assert result.peak_gib > 0.01
+
+
+def test_weights_are_of_the_type_asked_for_and_neutral_where_they_must_be() -> None:
+    model, _ = build_published(small("chameleon-30b"), dtype=torch.bfloat16, device="cpu", seed=3)
+    again, _ = build_published(small("chameleon-30b"), dtype=torch.bfloat16, device="cpu", seed=3)
+    other, _ = build_published(small("chameleon-30b"), dtype=torch.bfloat16, device="cpu", seed=4)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    block = model.model.layers[1]
+    assert block.mlp.up_proj.weight.float().std().item() == pytest.approx(0.02, rel=0.1)
+    for weight in (block.input_layernorm.weight, block.self_attn.q_norm.weight, model.model.norm.weight):
+        assert torch.equal(weight, torch.ones_like(weight))
+    assert not block.self_attn.q_norm.bias.any()
+    assert torch.equal(again.lm_head.weight, model.lm_head.weight)
+    assert not torch.equal(other.lm_head.weight, model.lm_head.weight)
+
+
+def test_the_table_says_what_was_run() -> None:
+    ratio = Ratio(median=1.5, low=1.25, high=1.75)
+    result = real_size.RealSizeBenchmark(
+        name="llava-1.5-7b",
+        checkpoint="llava-hf/llava-1.5-7b-hf",
+        n_layers=2,
+        published_layers=32,
+        parameters=1234567,
+        dtype="bfloat16",
+        device="cpu (1 threads)",
+        image_tokens=576,
+        grid=(24, 24),
+        seq_len=600,
+        peak_gib=1.26,
+        rounds=3,
+        build_s=1.0,
+        features_s=0.5,
+        plain_s=0.25,
+        ratios={"scr": ratio},
+    )
+    lines = str(result).splitlines()
+    assert "CUT to 2 of 32 blocks, not the published model" in lines[0]
+    assert lines[1] == "parameters    1,234,567 in bfloat16 on cpu (1 threads), made in 1.0 s"
+    assert lines[2] == "image tokens  576 (24 x 24) of 600 tokens"
+    assert lines[-1] == "scr           1.500 (quartiles 1.250 to 1.750)"
+    assert "CUT" not in str(replace(result, n_layers=32))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "float64"}, "unknown dtype 'float64'"),
+        ({"rounds": 1}, "rounds is 1; give at least 2"),
+        ({"n_layers": 33}, "--layers 33: llava-1.5-7b has 32 decoder blocks"),
+    ],
+)
+def test_bad_options_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        real_size_benchmark("llava-1.5-7b", device="cpu", **options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("--random-weights", "llava"), 2, "unknown published model 'llava'"),
+        (("--random-weights", "qwen-vl", "capture"), 2, "'capture' are two measurements"),
+        (("--layers", "2"), 2, "nothing to measure; give --random-weights NAME"),
+    ],
+)
+def test_the_command_refuses(
+    arguments: tuple[str, ...], status: int, message: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("sys.argv", ["scr-lens", "bench", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == status
+    assert message in capsys.readouterr().err
+
+
+def test_the_command_passes_its_options_on(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr(real_size, "read_published", small)
+    options = ("--dtype", "bfloat16", "--device", "cpu", "--layers", "2", "--rounds", "2", "--json")
+    monkeypatch.setattr("sys.argv", ["scr-lens", "bench", "--random-weights", "qwen-vl", *options])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    found = json.loads(capsys.readouterr().out)
+    assert (found["dtype"], found["n_layers"], found["rounds"]) == ("bfloat16", 2, 2)
