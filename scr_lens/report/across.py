@@ -61,7 +61,7 @@ def build_index(results: Results, notes: Mapping[str, str]) -> Document:
         ]
         parts += [Heading(title), table_of(verdicts, ("claim", "paper", *models), "paper")]
     parts += [Heading("Reports of the models")]
-    parts += [Link(f"{model}: full report with figures", f"{model}/report.md") for model in models]
+    parts += [Link(f"{model}: full report with figures", f"{model}/report") for model in models]
     return Document("Every claim of the paper, on every model", tuple(parts))
 
 

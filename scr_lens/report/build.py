@@ -144,21 +144,21 @@ def _section(section: str, results: Mapping[str, ClaimResult], drawn: Drawn) -> 
     ]
     columns = ("claim", "paper", "measured", "images", "questions", "detectable", "verdict")
     parts: list[Part] = [table_of(rows, columns, "paper", "measured", "images", "questions", "detectable")]
-    parts.append(Bullets(tuple(f"{r.claim}: {r.how}" for r in chosen.values() if r.how)))
-    parts += _caveats(chosen)
+    parts += _grouped("How", {name: (r.how,) if r.how else () for name, r in chosen.items()})
+    parts += _grouped("Caveats", {name: r.caveats for name, r in chosen.items()})
     for entry in (*_FIGURES_OF.get(section, ()), *_TABLES_OF.get(section, ())):
         parts += _drawn(entry, drawn)
     return parts
 
 
-def _caveats(chosen: Mapping[str, ClaimResult]) -> list[Part]:
-    """Every caveat once, with the claims that it concerns."""
+def _grouped(title: str, texts: Mapping[str, Sequence[str]]) -> list[Part]:
+    """Every text once, with the claims that it concerns."""
     concerned: dict[str, list[str]] = {}
-    for name, result in chosen.items():
-        for caveat in result.caveats:
-            concerned.setdefault(caveat, []).append(name)
-    lines = tuple(f"{caveat} ({', '.join(names)})" for caveat, names in concerned.items())
-    return [Heading("Caveats", 3), Bullets(lines)] if lines else []
+    for name, lines in texts.items():
+        for line in lines:
+            concerned.setdefault(line, []).append(name)
+    items = tuple(f"{line} ({', '.join(names)})" for line, names in concerned.items())
+    return [Heading(title, 3), Bullets(items)] if items else []
 
 
 def _count(number: int) -> str:

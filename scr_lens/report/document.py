@@ -69,7 +69,7 @@ class Link:
 
     Attributes:
         text: The words.
-        target: Relative path.
+        target: Relative path without its ending; every renderer adds its own.
     """
 
     text: str

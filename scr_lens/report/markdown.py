@@ -48,7 +48,7 @@ def _part(part: Part) -> str:
         case Picture():
             return f"![{escaped(part.caption)}]({part.name})"
         case Link():
-            return f"[{escaped(part.text)}]({part.target})"
+            return f"[{escaped(part.text)}]({part.target}.md)"
 
 
 def _table(table: TextTable) -> str:

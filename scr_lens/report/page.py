@@ -69,7 +69,7 @@ def _part(part: Part) -> str:
             image = f'<img src="{source}" width="{width}" alt="{caption}">'
             return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
         case Link():
-            return f'<p><a href="{escape(part.target)}">{escape(part.text)}</a></p>'
+            return f'<p><a href="{escape(part.target)}.html">{escape(part.text)}</a></p>'
 
 
 def _table(table: TextTable) -> str:

@@ -10,8 +10,30 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
+SUBJECTS = (
+    "01_quickstart",
+    "02_norm_and_credit",
+    "03_entropy_and_hallucination",
+    "04_predictions_and_verdicts",
+    "05_bring_your_own_checkpoint",
+    "06_causal_tests",
+    "07_your_own_intervention",
+)
+
+
 def test_there_are_notebooks():
-    assert [path.name for path in NOTEBOOKS][:1] == ["01_quickstart.ipynb"]
+    assert tuple(path.stem for path in NOTEBOOKS) == SUBJECTS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_is_readable_text(path):
+    """One idea with pictures: prose before code, and no cell that is a program."""
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.cells[0].cell_type == "markdown"
+    assert notebook.cells[0].source.startswith("# ")
+    assert [cell.id for cell in notebook.cells] == [f"cell-{k:02d}" for k in range(len(notebook.cells))]
+    assert max(len(cell.source.splitlines()) for cell in notebook.cells) <= 30
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

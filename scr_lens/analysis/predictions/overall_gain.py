@@ -13,6 +13,9 @@ from scr_lens.analysis.power import detectable_effect
 from scr_lens.analysis.unchanged import widened
 from scr_lens.analysis.verdict import PredictionResult, conclude
 
+FEW = 10
+"""Changed images below which a t interval is called rough."""
+
 _CAVEATS = {
     "SCR": ("hyperparameters must have been chosen on other images than these",),
     "guidance": ("one random draw of sources per sample stands for all draws",),
@@ -57,5 +60,22 @@ def overall_gain(
         estimator="paired difference of hallucination rates",
         detectable_effect=detectable_effect(mean.se, mean.n_images),
         paper_value=paper_value,
-        caveats=_CAVEATS.get(name, ()),
+        caveats=(*_CAVEATS.get(name, ()), *few_changed(int(np.count_nonzero(totals[:, 0])), len(totals))),
     )
+
+
+def few_changed(n_changed: int, n_images: int) -> tuple[str, ...]:
+    """Warn that a difference rests on a handful of images.
+
+    Args:
+        n_changed: Images with a change.
+        n_images: All images.
+
+    Returns:
+        A caveat, or none when at least 10 images changed.
+    """
+    if n_changed >= FEW:
+        return ()
+    if n_changed == 0:
+        return (f"no image of {n_images:,} changed: the interval is that of no event in as many images",)
+    return (f"only {n_changed} of {n_images:,} images changed: the interval is rough",)

@@ -22,7 +22,8 @@ from scr_lens.figures.tables import ordered_conditions
 from scr_lens.paper import table as paper_table
 
 _METHODS = {
-    **{name.lower(): name for name in ("OPERA", "VCD", "OA-VCD", "VLI", "CRoPS", "SID")},
+    **{name.lower(): name for name in ("OPERA", "VCD", "VLI", "CRoPS", "SID")},
+    "avcd": "OA-VCD",
     **METHOD_NAMES,
 }
 _SPLITS = ("random", "popular", "adversarial")
@@ -127,7 +128,7 @@ def collect_variants(evidence: Evidence) -> pd.DataFrame:
     """
     require_conditions(evidence.answers, "scr")
     frame, rows = main_split(evidence.answers), []
-    for name, variant in (("scr", "Two-Pass SCR"), ("one-pass", "One-Pass SCR")):
+    for name, variant in (("scr", "Two-Pass SCR"), ("one-pass-scr", "One-Pass SCR")):
         if name not in condition_names(evidence.answers):
             continue
         part = of_condition(frame, name)

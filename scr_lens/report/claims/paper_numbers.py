@@ -10,7 +10,7 @@ from scr_lens.report.claim import DASH, MINUS
 _BASELINES = {
     "opera": "OPERA",
     "vcd": "VCD",
-    "oa-vcd": "OA-VCD",
+    "avcd": "OA-VCD",
     "vli": "VLI",
     "crops": "CRoPS",
     "sid": "SID",

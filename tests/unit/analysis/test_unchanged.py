@@ -30,3 +30,12 @@ def test_few_images_without_a_change_refute_nothing():
     many = overall_gain([0.0] * 3000, [f"i{k // 3}" for k in range(3000)])
     assert many.verdict == "not supported"
     assert many.ci_high == pytest.approx(unchanged_bound(1000))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"), [(0, "no image of 60 changed"), (3, "only 3 of 60"), (10, None)]
+)
+def test_a_handful_of_changed_images_is_said(changed, words):
+    gain = [1.0] * changed + [0.0] * (60 - changed)
+    caveats = overall_gain(gain, [f"i{k}" for k in range(60)], name="guidance").caveats
+    assert (len(caveats) == 1) if words is None else caveats[-1].startswith(words)

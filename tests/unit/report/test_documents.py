@@ -30,7 +30,7 @@ def document():
         Bullets((EVIL,)),
         table_of([[EVIL, "1"], ["supported", "2"]], [EVIL, "n"], "n"),
         picture(),
-        Link(EVIL, "a/report.md"),
+        Link(EVIL, "a/report"),
     )
     return Document(EVIL, parts)
 
@@ -76,6 +76,11 @@ def test_pictures_are_inside_and_of_one_scale():
     image = read(to_html(document())).attributes["img"][0]
     assert base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) == picture().png
     assert image["width"] == "6"
+
+
+def test_links_lead_to_the_same_kind_of_file():
+    assert read(to_html(document())).attributes["a"][0]["href"] == "a/report.html"
+    assert "(a/report.md)" in to_markdown(document())
 
 
 def test_verdicts_are_marked():
