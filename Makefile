@@ -6,12 +6,13 @@ MODEL ?= llava-small
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo test check figures constraints clean
+.PHONY: help install demo test check figures docs constraints clean
 
 help:
 	@echo "make demo         run the main job on a shipped organism, write tables and figures to figures/"
 	@echo "make test         linters, types, layer contracts, then the whole test suite"
 	@echo "make figures      draw the paper's figures and tables from a stored run (RUN=... to choose one)"
+	@echo "make docs         rewrite the pages of docs/ that are made from the code (docs/cli.md, docs/methods.md)"
 	@echo "make install      only create $(VENV) and install"
 	@echo "make constraints  rewrite constraints.txt from the current $(VENV)"
 	@echo "make clean        remove what is made (not the environment)"
@@ -43,6 +44,10 @@ figures: install
 
 test: check
 	$(BIN)/python -m pytest
+
+# Run it after a command, an option or a method changed; a test fails where the pages are not current.
+docs: install
+	$(BIN)/python -m scr_lens.cli.reference docs
 
 constraints:
 	(echo "# Exact versions that make demo and make test install; made by 'make constraints' from a working environment."; \

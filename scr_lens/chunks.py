@@ -29,6 +29,10 @@ class Shard:
 
     Raises:
         ConfigError: If the index is not within 1 to count.
+
+    Examples:
+        >>> Shard.parse("2/3").of(["a", "b", "c", "d", "e"])
+        ['b', 'e']
     """
 
     index: int

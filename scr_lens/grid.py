@@ -109,6 +109,11 @@ class PatchGrid:
             DataError: If the number is outside the grid.
             ConfigError: If the topology has no fixed neighborhood.
 
+        Examples:
+            >>> grid = PatchGrid(height=3, width=4)
+            >>> grid.neighbors(0), grid.neighbors(5, topology="4")
+            ((1, 4, 5), (1, 4, 6, 9))
+
         Source: SCR paper, Sec. 3.1 and 6.1b.
         """
         if topology not in OFFSETS:

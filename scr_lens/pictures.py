@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from scr_lens.errors import DataError
 from scr_lens.store import image_digest, missing_image_digest
@@ -18,7 +18,7 @@ def read_image(path: Path) -> tuple[Image.Image, str]:
         path: File of any format that Pillow knows.
 
     Returns:
-        The decoded RGB image and the SHA-256 of the file.
+        The decoded RGB image, upright as its EXIF orientation says, and the SHA-256 of the file.
 
     Raises:
         DataError: If the file is missing, no image, or broken.
@@ -26,7 +26,7 @@ def read_image(path: Path) -> tuple[Image.Image, str]:
     try:
         content = path.read_bytes()
         with Image.open(io.BytesIO(content)) as image:
-            return image.convert("RGB"), image_digest(content)
+            return ImageOps.exif_transpose(image).convert("RGB"), image_digest(content)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; give the path of an image") from error
     except UnidentifiedImageError as error:

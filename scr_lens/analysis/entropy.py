@@ -58,6 +58,10 @@ def credit_entropy(
     Raises:
         DataError: If an entry is negative or NaN, a row sums to zero, or a single patch is to be normalized.
 
+    Examples:
+        >>> credit_entropy(np.array([[0, 5, 5, 0], [3, 3, 3, 3]]), normalize=True).round(6).tolist()
+        [0.5, 1.0]
+
     Source: SCR paper, Eq. 2 (the paper calls it normalized and quotes nats in Sec. 5.5 and 6.1c).
     """
     weights = credit_weights(credit)
@@ -83,6 +87,10 @@ def effective_patches(credit: Num[np.ndarray, "*batch patch"]) -> Float[np.ndarr
 
     Raises:
         DataError: As `credit_entropy`.
+
+    Examples:
+        >>> f"{effective_patches(np.array([1, 1, 1, 0, 0])):.2f}"
+        '3.00'
     """
     effective: Float[np.ndarray, "*batch"] = np.exp(credit_entropy(credit, normalize=False))
     return effective

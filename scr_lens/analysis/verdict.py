@@ -47,6 +47,10 @@ def decide(rule: VerdictRule, ci_low: float, ci_high: float) -> Verdict:
 
     Raises:
         DataError: If the ends are in the wrong order.
+
+    Examples:
+        >>> [decide(rule_of("SCR"), low, high) for low, high in ((0.02, 0.05), (-0.02, 0.05), (0.001, 0.005))]
+        ['supported', 'inconclusive', 'not supported']
     """
     if np.isnan(ci_low) or np.isnan(ci_high):
         return "inconclusive"

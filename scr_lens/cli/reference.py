@@ -15,17 +15,18 @@ from scr_lens.errors import ConfigError
 _COMMANDS = """\
 # Commands
 
-Made from the code by `make docs`; edit the help texts in `scr_lens/cli/`. Every command also answers `--help`. An
-expected error is one line on standard error and exit status 2.
+Made from the code by `make docs`; edit the help texts in `scr_lens/cli/`. Every command also answers
+`--help`. An expected error is one line on standard error and exit status 2.
 """
 _METHODS = """\
 # Methods
 
-Made from the code by `make docs`; the same table as `scr-lens methods`, whose `--json` adds all defaults. A method
-of one's own is named `module:Class`, see notebook 07 and `scr_lens/interventions/custom.py`.
+Made from the code by `make docs`; the same table as `scr-lens methods`, whose `--json` adds all defaults. A
+method of one's own is named `module:Class`, see notebook 07 and `scr_lens/interventions/custom.py`.
 
-**Prefills** are passes over the prompt, **forwards per token** those of every token that is written, **caches** the
-key-value caches held at once. **Batch** says whether prompts go through together, **seed** whether draws are made.
+**Prefills** are passes over the prompt, **forwards per token** those of every token that is written,
+**caches** the key-value caches held at once. **Batch** says whether prompts go through together, **seed**
+whether draws are made.
 """
 _METHODS_END = """\
 ## What each does

@@ -44,7 +44,12 @@ from scr_lens.interventions.base import Intervention
 
 
 def is_custom(name: str) -> bool:
-    """Whether a method's name means a class of the user's own."""
+    """Whether a method's name means a class of the user's own.
+
+    Examples:
+        >>> is_custom("scr"), is_custom("my_methods:Dampen")
+        (False, True)
+    """
     return ":" in name
 
 

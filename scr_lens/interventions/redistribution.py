@@ -170,6 +170,15 @@ def redistribute(
         ConfigError: If lambda is not above 0.
         LayoutError: If batch, plans and positions disagree.
 
+    Examples:
+        >>> from scr_lens.grid import PatchGrid
+        >>> source, neighbor = torch.tensor([0]), torch.tensor([1])
+        >>> grid = PatchGrid(height=1, width=3)
+        >>> plan = RedistributionPlan(sources=source, neighbors=neighbor, owners=source, grid=grid)
+        >>> stream = torch.tensor([[[10.0], [2.0], [3.0], [4.0]]])  # text, then three patches of one number
+        >>> redistribute(stream, [plan], [torch.tensor([1, 2, 3])], lambda_=2.0).flatten().tolist()
+        [10.0, 1.0, 5.0, 4.0]
+
     Source: SCR paper, Eq. 1 and Sec. 3.2 (proposition on peak preservation).
     """
     return Redistribution(plans, image_positions, lambda_, LayerRange(0, 0))(resid_post, 0)

@@ -42,6 +42,12 @@ def select(
         DataError: If a value is not finite.
         ConfigError: If the grid cannot hold the sources, or the scrambled neighbors.
 
+    Examples:
+        >>> attention = torch.arange(20.0)  # the last row gets most, but a border patch is no source
+        >>> plan = select(attention, PatchGrid(height=4, width=5), ScrConfig(n_sources=1))
+        >>> plan.sources.tolist(), plan.neighbors.tolist()
+        ([13], [7, 8, 9, 12, 14, 17, 18, 19])
+
     Source: SCR paper, Sec. 3.1 and 6.1b.
     """
     if attention.shape != (grid.size,):

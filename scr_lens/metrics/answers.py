@@ -29,6 +29,10 @@ def parse_answer(text: str, rule: ParseRule) -> ParsedAnswer:
         ConfigError: If the rule is unknown.
         DataError: If the answer is not text.
 
+    Examples:
+        >>> [parse_answer("I am not sure.", rule) for rule in ("official", "strict")]
+        ['no', 'unparsed']
+
     Source: https://github.com/AoiDragon/POPE (evaluate.py) for "official".
     """
     if not isinstance(text, str):

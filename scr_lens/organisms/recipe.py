@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from scr_lens.errors import ConfigError
@@ -12,28 +12,8 @@ from scr_lens.organisms.canvas import SQUARE, Canvas
 
 DECODER_SETTINGS = frozenset(
     ("d_model", "n_layers", "n_heads", "d_mlp", "swin_norm", "questions", "pool_share", "steps", "lr")
-) | {"vision_lr_share", "caption_weight", "patch_weight", "telling"}
+) | {"vision_lr_share", "caption_weight", "patch_weight"}
 """Settings without effect before the decoder is trained."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Telling:
-    """The last phase: joint training goes on with the weight on captions.
-
-    A caption has to say what was not said yet, which is learned later than yes and no: after joint training
-    alone captions repeated objects.
-
-    Args:
-        steps: Steps of the phase.
-        lr: Peak learning rate.
-        questions: Yes/no questions per picture and step, so that nothing is forgotten.
-        caption_weight: Weight of the caption loss.
-    """
-
-    steps: int = 700
-    lr: float = 1e-3
-    questions: int = 4
-    caption_weight: float = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +48,6 @@ class Recipe:
         clip: Largest gradient norm.
         caption_weight: Weight of the caption loss beside the yes/no loss.
         patch_weight: Weight of the patch-category loss in joint training; perception goes on improving.
-        telling: The last phase, mostly captions.
         seed: Seed of initialization and data order.
     """
 
@@ -99,23 +78,12 @@ class Recipe:
     clip: float = 1.0
     caption_weight: float = 1.0
     patch_weight: float = 0.5
-    telling: Telling = field(default_factory=Telling)
     seed: int = 0
 
     @property
     def vision_settings(self) -> dict[str, Any]:
         """What decides the dense phase: changing how the decoder is trained does not repeat it."""
         return {name: value for name, value in asdict(self).items() if name not in DECODER_SETTINGS}
-
-    @property
-    def joint_settings(self) -> dict[str, Any]:
-        """What decides the joint phase."""
-        return {name: value for name, value in asdict(self).items() if name != "telling"}
-
-    @property
-    def of_telling(self) -> Recipe:
-        """The recipe of the last phase, in the fields of the joint one."""
-        return replace(self, **asdict(self.telling))
 
     def grid(self, canvas: Canvas) -> PatchGrid:
         """Image tokens of a picture."""

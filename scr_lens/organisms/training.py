@@ -7,7 +7,7 @@ import math
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ SETTLING_PICTURES = 1024
 END_WEIGHT = 0.05
 """Weight of the end token after an answer; it is learned in a few steps."""
 
-Log = Callable[[dict[str, Any]], None]
+Log = Callable[[dict[str, float]], None]
 
 
 def train(recipe: Recipe, cache: Path, device: torch.device, log: Log) -> tuple[Any, Any]:
@@ -58,36 +58,8 @@ def train(recipe: Recipe, cache: Path, device: torch.device, log: Log) -> tuple[
     corpora = load_corpora("train", recipe.train_scenes, recipe.canvases, recipe.patch, cache)
     patch_head = pretrain_vision(model, body, corpora, recipe, cache, device, log)
     initialize(model, body, processor, corpora[0], device)
-    heads = nn.ModuleList([nn.Linear(recipe.d_model, 1).to(device), patch_head])
-    for phase in phases(recipe):
-        train_jointly(model, body, heads, processor, corpora, phase, cache, device, log)
+    train_jointly(model, body, patch_head, processor, corpora, recipe, cache, device, log)
     return model.eval(), processor
-
-
-@dataclass(frozen=True)
-class TrainingPhase:
-    """One stretch of training on questions and captions.
-
-    Args:
-        name: Name of its state file.
-        recipe: Steps, rates and weights.
-        settings: Everything that decides its result; a state of other settings is not used.
-    """
-
-    name: str
-    recipe: Recipe
-    settings: dict[str, Any]
-
-    @property
-    def stream(self) -> int:
-        """Random stream of the phase's questions; the one below it draws its pictures."""
-        return {"joint": 3, "telling": 5}[self.name]
-
-
-def phases(recipe: Recipe) -> tuple[TrainingPhase, ...]:
-    """The stretches of training on questions and captions, in their order."""
-    joint = TrainingPhase("joint", recipe, recipe.joint_settings)
-    return joint, TrainingPhase("telling", recipe.of_telling, asdict(recipe))
 
 
 def autocast(device: torch.device) -> AbstractContextManager[None]:
@@ -164,7 +136,7 @@ def pretrain_vision(
         loss, correct = patch_loss(logits, corpus.patch_labels[indices])
         _update(loss, optimizer, scheduler, recipe.clip)
         if step % 50 == 0:
-            log({"phase": "vision", "step": step, "loss": loss.item(), "object_patch_accuracy": correct})
+            log({"phase": 0, "step": step, "loss": loss.item(), "object_patch_accuracy": correct})
     return head
 
 
@@ -226,10 +198,10 @@ def _features(
 def train_jointly(
     model: Any,
     body: Body,
-    heads: nn.ModuleList,
+    patch_head: nn.Linear,
     processor: Any,
     corpora: tuple[Corpus, ...],
-    phase: TrainingPhase,
+    recipe: Recipe,
     cache: Path,
     device: torch.device,
     log: Log,
@@ -240,23 +212,24 @@ def train_jointly(
 
     The last term is absent where the encoder is fixed (`Body.sees_jointly`).
     """
-    recipe, (presence_head, patch_head) = phase.recipe, heads
     packers = [Packer(corpus, processor.tokenizer, recipe, body) for corpus in corpora]
+    head = nn.Linear(recipe.d_model, 1).to(device)
+    heads = nn.ModuleList([head, patch_head])
     optimizer = _optimizer(_joint_groups(model, body, heads, recipe), recipe)
     scheduler = _scheduler(optimizer, recipe.steps, recipe.warmup)
     yes = processor.tokenizer.convert_tokens_to_ids("yes")
-    path = cache / f"{recipe.name}-{phase.name}.pt"
-    state = TrainingState(path, phase.settings, model, optimizer, scheduler, extra=heads)
-    for step in state.steps(recipe.steps, phase.name):
-        which, indices = step_pictures(corpora, recipe, step, phase.stream - 1)
+    path = cache / f"{recipe.name}-joint.pt"
+    state = TrainingState(path, asdict(recipe), model, optimizer, scheduler, extra=heads)
+    for step in state.steps(recipe.steps, "joint"):
+        which, indices = step_pictures(corpora, recipe, step, 2)
         packer = packers[which]
-        batch = packer.batch(indices, np.random.default_rng([recipe.seed, phase.stream, step]), device)
+        batch = packer.batch(indices, np.random.default_rng([recipe.seed, 3, step]), device)
         with autocast(device), torch.set_grad_enabled(body.sees_jointly):
             features = body.patch_features(model, batch.pixels)
         with autocast(device):
             hidden = packed_hidden(model, body, batch, features, packer)
             logits = model.lm_head(hidden[batch.targets != IGNORED])
-            presence = presence_head(hidden[batch.is_name]).squeeze(-1)
+            presence = head(hidden[batch.is_name]).squeeze(-1)
         yes_no, told, correct = losses(logits, batch, processor.tokenizer.eos_token_id)
         found = presence_loss(presence, batch, yes)
         seen, patch_accuracy = patch_loss(patch_head(features), corpora[which].patch_labels[indices])
@@ -264,7 +237,7 @@ def train_jointly(
         _update(loss + recipe.patch_weight * seen, optimizer, scheduler, recipe.clip)
         if step % 50 == 0:
             parts = {"yes_no": yes_no.item(), "presence": found.item(), "caption": told.item()}
-            log({"phase": phase.name, "step": step, **parts, "accuracy": correct, "patches": patch_accuracy})
+            log({"phase": 1, "step": step, **parts, "accuracy": correct, "patches": patch_accuracy})
 
 
 def _joint_groups(model: Any, body: Body, heads: nn.ModuleList, recipe: Recipe) -> list[dict[str, Any]]:

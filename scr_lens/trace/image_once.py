@@ -34,13 +34,14 @@ class EachImageOnce:
         Returns:
             The wrapped processor's output for all entries.
         """
-        distinct = {id(image): image for image in images}
+        keys = [_identity(image) for image in images]
+        distinct = dict(zip(keys, images, strict=True))
         if len(distinct) == len(images):
             return self._wrapped(images, **kwargs)
         outputs = {key: self._wrapped([image], **kwargs) for key, image in distinct.items()}
-        together = copy.copy(outputs[id(images[0])])
+        together = copy.copy(outputs[keys[0]])
         for name in together:
-            together[name] = _joined([outputs[id(image)][name] for image in images])
+            together[name] = _joined([outputs[key][name] for key in keys])
         return together
 
 
@@ -56,6 +57,11 @@ def each_image_once(processor: Any) -> Any:
     view = copy.copy(processor)
     view.image_processor = EachImageOnce(processor.image_processor)
     return view
+
+
+def _identity(entry: Any) -> int:
+    """Which picture an entry is; some processors take a list of pictures per prompt."""
+    return id(entry[0]) if isinstance(entry, list) and len(entry) == 1 else id(entry)
 
 
 def _joined(parts: Sequence[Any]) -> Any:

@@ -90,13 +90,18 @@ def test_the_card_states_the_measured_scores(folder):
     assert caveat(load(folder))
 
 
-@pytest.mark.xfail(
-    reason="llava-small is not there yet: one slow core gave it eight minutes of vision and an hour in all, "
-    "and 6 of 10 misses are objects of about a patch or less; train longer, then remove this (strict) mark"
-)
-def test_the_quality_targets_are_met(folder):
+def test_the_quality_targets_of_answers_are_met(folder):
     scores = json.loads((folder / "scores.json").read_text())
     rates = [scores["pope"][split]["hallucination_rate"][0] for split in ("random", "popular", "adversarial")]
     assert rates[0] < rates[1] < rates[2] and 0.08 <= rates[2] <= 0.25
     assert scores["pope"]["adversarial"]["accuracy"][0] >= 0.88
-    assert scores["captions"]["recall"] >= 0.8
+
+
+@pytest.mark.xfail(
+    reason="captions name 61% of the objects (wanted: 80%): they repeat objects instead of going on; "
+    "500 further steps with four times the caption weight did not lower the caption loss; "
+    "train captions longer, then remove this (strict) mark",
+    strict=True,
+)
+def test_the_quality_target_of_captions_is_met(folder):
+    assert json.loads((folder / "scores.json").read_text())["captions"]["recall"] >= 0.8

@@ -1,5 +1,7 @@
 """Does SCR lower the hallucination rate, on every split, against every baseline?"""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from scr_lens.analysis.conditions import condition_names, main_split, require_conditions
@@ -57,7 +59,13 @@ def guidance(evidence: Evidence) -> PredictionResult:
     Returns:
         HR under Uniform-Smooth minus HR under SCR, with the verdict of rule guidance.
     """
-    return contrast(evidence.answers, "guidance", "uniform-smooth", "scr")
+    found = contrast(evidence.answers, "guidance", "uniform-smooth", "scr")
+    if "vanilla" in condition_names(evidence.answers) and reduction(evidence, "adversarial").ci_low <= 0:
+        caveat = (
+            "SCR itself shows no clear reduction here: read it as harm by random sources, not help by SCR"
+        )
+        return replace(found, caveats=(*found.caveats, caveat))
+    return found
 
 
 def against(evidence: Evidence, method: str) -> PredictionResult:

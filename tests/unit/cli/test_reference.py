@@ -17,7 +17,9 @@ def test_the_page_is_current(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name], "run `make docs`"
 
 
-@pytest.mark.parametrize("command", [["inspect"], ["run"], ["merge"], ["score", "chair"], ["bench", "capture"]])
+@pytest.mark.parametrize(
+    "command", [["inspect"], ["run"], ["merge"], ["score", "chair"], ["bench", "capture"]]
+)
 def test_every_option_of_the_help_is_on_the_page(command: list[str]) -> None:
     """The help is rendered by typer itself, which knows nothing of this module."""
     shown = CliRunner().invoke(app, [*command, "--help"], catch_exceptions=False).stdout
@@ -46,5 +48,5 @@ def test_pages_are_written(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no folder .*nowhere.*docs folder"):
+    with pytest.raises(ConfigError, match=r"there is no folder .*nowhere.*docs folder"):
         write_pages(tmp_path / "nowhere")

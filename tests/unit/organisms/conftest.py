@@ -3,7 +3,7 @@ import pytest
 from scr_lens.organisms.bodies import BODIES
 from scr_lens.organisms.canvas import Canvas
 from scr_lens.organisms.corpus import load_corpora
-from scr_lens.organisms.recipe import Recipe, Telling
+from scr_lens.organisms.recipe import Recipe
 
 # An image tokenizer's group norms want at least 32 channels; a tower is as small as it can be.
 WIDTHS = {"llava": 16, "chameleon": 32, "qwen2_vl": 16}
@@ -30,7 +30,6 @@ def tiny_recipe(request) -> Recipe:
         pretrain_steps=6,
         steps=6,
         warmup=2,
-        telling=Telling(steps=4, questions=2),
     )
 
 

@@ -204,10 +204,18 @@ def test_heads_have_no_verdict_without_a_benefit():
         answers.loc[chosen, "answer"] = vanilla.reindex(keys).to_numpy()
     evidence = make_evidence(answers=answers, credit=None)
     heads, gain = one(evidence, "heads"), one(evidence, "SCR")
+    lead = one(make_evidence(answers=_with_uniform(answers), credit=None), "guidance")
+    assert lead.caveats[-1].startswith("SCR itself shows no clear reduction here")
     assert heads.outcome == DESCRIBED
     assert "no benefit to keep" in heads.caveats[0]
     assert gain.estimate == 0
     assert gain.low == -gain.high < -0.08  # nothing changed in 40 images: 1 - 0.025^(1/40)
+
+
+def _with_uniform(answers):
+    uniform = answers.query("condition == 'vanilla'").assign(condition="uniform-smooth")
+    uniform["answer"] = ["yes" if k % 3 else "no" for k in range(len(uniform))]
+    return pd.concat([answers, uniform], ignore_index=True)
 
 
 def test_missing_evidence_is_named():

@@ -32,7 +32,7 @@ def test_each_distinct_picture_is_processed_once(twins: Twins) -> None:
             seen.extend(images)
             return before(images, **kwargs)
 
-    first, second = noise_image(0, *twins.sizes[0]), noise_image(1, *twins.sizes[1])
+    first, second = noise_image(0, *twins.sizes[0]), noise_image(1, *twins.sizes[0])
     once = EachImageOnce(Counting())
     once([first, second, first, first], return_tensors="pt")
     assert [id(image) for image in seen] == [id(first), id(second)]

@@ -22,7 +22,8 @@ def test_no_change_at_all_refutes_with_enough_images_only():
     assert overall_gain(np.zeros(50), range(50), name="guidance").verdict == "inconclusive"
     found = overall_gain(np.zeros(500), range(500), name="guidance")
     assert found.verdict == "not supported"
-    assert found.estimate == 0
+    assert found.p_value == 1.0
+    assert "random draw" in found.caveats[0]
 
 
 def test_unknown_claim_is_refused():
