@@ -132,6 +132,11 @@ def test_little_work_starts_no_process(tmp_path, config, lens, monkeypatch):
     assert available_cores() >= 1
 
 
+def interruptible():
+    """A shell that starts the tests in the background makes them deaf to Ctrl-C; the run must hear it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupting_stops_all_and_keeps_the_store(tmp_path, folder, config, lens, whole):
     (tmp_path / "run.toml").write_text(toml(config))
     run = tmp_path / "run"
@@ -144,6 +149,7 @@ def test_interrupting_stops_all_and_keeps_the_store(tmp_path, folder, config, le
         text=True,
         cwd=Path(__file__).parents[2],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=interruptible,
     )
     while not list(run.glob("manifest-*")) and process.poll() is None:
         time.sleep(0.01)
