@@ -108,8 +108,14 @@ def question(name: str, template: int = 0) -> str:
 
 
 def caption(place: str, names: Sequence[str], template: int = 0) -> str:
-    """A sentence that names the place and each category once, in the given order."""
-    nouns = [f"{article(name)} {name}" for name in names]
+    """A sentence that names the place and each category once, in COCO's order of categories.
+
+    A fixed order can be read off the word before: the next category is the first one after it that is in the
+    picture. Ordered by visible area, a caption asks its writer to compare sizes and to remember what has been
+    named; measured, an organism of eight blocks then repeats itself ("a dog and a dog").
+    """
+    ordered = sorted(names, key=CATEGORY_NAMES.index)
+    nouns = [f"{article(name)} {name}" for name in ordered]
     listed = nouns[0] if len(nouns) == 1 else f"{', '.join(nouns[:-1])} and {nouns[-1]}"
     return CAPTIONS[template].format(place=place, objects=listed or "nothing")
 

@@ -76,7 +76,7 @@ class Recipe:
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 1.0
-    caption_weight: float = 1.0
+    caption_weight: float = 2.0
     patch_weight: float = 0.5
     seed: int = 0
 

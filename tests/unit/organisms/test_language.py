@@ -21,7 +21,7 @@ def test_questions_are_popes():
 
 def test_a_caption_names_everything_with_its_article():
     assert (
-        caption("farm", ["cow", "umbrella", "bus"]) == "A photo of a farm with a cow, an umbrella and a bus."
+        caption("farm", ["cow", "umbrella", "bus"]) == "A photo of a farm with a bus, a cow and an umbrella."
     )
     assert caption("farm", ["cow"]) == "A photo of a farm with a cow."
 
