@@ -3,15 +3,17 @@
 import copy
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
 
+from scr_lens.analysis.paired_ratio import Ratio, paired_ratio
 from scr_lens.config import DiagnosticConfig, LayerRange
 from scr_lens.errors import ConfigError
+from scr_lens.families import family_for
 from scr_lens.trace import CaptureSpec, Sample, run_pass, wrap
 from scr_lens.trace.synthetic import SyntheticLlava, build_llava
 
@@ -29,21 +31,6 @@ BENCHMARK_SIZES = SyntheticLlava(
     vision_gain=1.0,
 )
 QUESTION = "is there a red dog on the left of the blue ball in this image ?"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ratio:
-    """Cost of one variant relative to the plain forward pass of the same round.
-
-    Attributes:
-        median: Median over rounds; 1 means free.
-        low: Lower quartile.
-        high: Upper quartile.
-    """
-
-    median: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +144,7 @@ def _variants(sizes: SyntheticLlava, device: str) -> tuple[int, dict[str, Callab
 def _twin(model: Any, attention: str) -> Any:
     """A second model on the same weights with another attention implementation."""
     twin = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
-    twin.set_attn_implementation({"text_config": attention, "vision_config": "sdpa"})
+    twin.set_attn_implementation(family_for(model.config.model_type).attn_implementation(attention))
     return twin
 
 
@@ -169,18 +156,3 @@ def _seconds(run: Callable[[], Any], device: str) -> float:
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - start
-
-
-def paired_ratio(times: Sequence[float], plain: Sequence[float]) -> Ratio:
-    """Ratios formed within rounds.
-
-    Args:
-        times: Seconds of one variant, one entry per round.
-        plain: Seconds of the other variant in the same rounds.
-
-    Returns:
-        Median and quartiles of times / plain.
-    """
-    ratios = [mine / base for mine, base in zip(times, plain, strict=True)]
-    low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
-    return Ratio(median=median, low=low, high=high)

@@ -24,6 +24,7 @@ from scr_lens.figures import (
 from scr_lens.figures.saving import write_figure_file
 from scr_lens.inspection import inspect_image
 from scr_lens.models import caveat, load
+from scr_lens.organisms.canvas import SQUARE, Canvas
 from scr_lens.pictures import read_image
 from scr_lens.questions import Question, standard_conditions
 from scr_lens.run_config import RunConfig
@@ -31,6 +32,7 @@ from scr_lens.store import read_run
 from scr_lens.tally import Summary
 from scr_lens.tasks import PopeWorld
 from scr_lens.trace import Lens, Sample
+from scr_lens.world_benchmark import canvases_of
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +78,7 @@ def run_demo(
         Table, files and run.
     """
     lens = load(model)
-    config = demo_config(model, n_images, work)
+    config = demo_config(model, n_images, work, canvases_of(lens))
     run = work / "runs" / f"demo-{Path(model).name}-{n_images}-{lens.revision[:8]}"
     chosen = jobs or (available_cores() if lens.device.type == "cpu" else 1)
     summary = execute(config, run, jobs=chosen, lens=lens)
@@ -94,12 +96,14 @@ def run_demo(
     return Demo(summary, condition_table(frame), files, run, caveat(lens))
 
 
-def demo_config(model: str, n_images: int, work: Path = Path()) -> RunConfig:
+def demo_config(
+    model: str, n_images: int, work: Path = Path(), canvases: tuple[Canvas, ...] = (SQUARE,)
+) -> RunConfig:
     """What the demo runs: POPE on test scenes, under `CONDITIONS` with the paper's settings."""
     folder = str(work / "data" / "world")
     return RunConfig(
         model=model,
-        benchmark=PopeWorld(n_images=n_images, folder=folder),
+        benchmark=PopeWorld(n_images=n_images, canvases=canvases, folder=folder),
         conditions=standard_conditions(CONDITIONS),
     )
 

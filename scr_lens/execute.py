@@ -21,6 +21,7 @@ from scr_lens.run import run_chunks
 from scr_lens.run_config import RunConfig
 from scr_lens.store import RunStore
 from scr_lens.tally import Summary, Tally
+from scr_lens.tasks import for_model
 from scr_lens.trace import Lens
 from scr_lens.workers import Work, run_workers
 
@@ -62,9 +63,10 @@ def execute(
         raise ConfigError(f"jobs is {jobs}; give at least 1")
     started = time.monotonic()
     part = shard or WHOLE
+    lens = lens or models.load(config.model, dtype=config.dtype, device=config.device if jobs == 1 else "cpu")
+    config = replace(config, benchmark=for_model(config.benchmark, lens))
     chunks = part.of(whole_image_chunks(config.benchmark.questions(config.seed), config.batch_size))
     planned = sum(map(len, chunks)) * len(config.conditions)
-    lens = lens or models.load(config.model, dtype=config.dtype, device=config.device if jobs == 1 else "cpu")
     identity = {**config.identity(), "model_revision": lens.revision}
     device = describe_device(config.device)
     with (

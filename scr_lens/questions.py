@@ -8,8 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from scr_lens.config import ScrConfig
-from scr_lens.interventions import find_method
+from scr_lens.config import DiagnosticConfig, ScrConfig
+from scr_lens.decoding import DECODERS, Decoder, make_decoder, settings_of
+from scr_lens.errors import ConfigError, unknown_name
+from scr_lens.interventions import METHODS, find_method
+from scr_lens.interventions.custom import is_custom
 from scr_lens.serialization import digest, digest_plain, to_dict
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -42,23 +45,40 @@ class Condition:
 
     Attributes:
         name: Name in the store; the method's own unless one method runs with several settings.
-        method: Name of a built-in method, or "module:Class" of one's own.
-        config: Its settings.
+        method: Name of an intervention or a decoding method, or "module:Class" of one's own intervention.
+        config: Its settings: those of the redistribution for an intervention, the decoder itself for a
+            decoding method.
 
     Raises:
-        ConfigError: If there is no such method.
+        ConfigError: If there is no such method, or the settings are of another one.
     """
 
     name: str
     method: str
-    config: ScrConfig = field(default_factory=ScrConfig)
+    config: ScrConfig | Decoder = field(default_factory=ScrConfig)
 
     def __post_init__(self) -> None:
-        find_method(self.method)
+        if isinstance(self.config, Decoder):
+            if self.method != self.config.name:
+                raise ConfigError(
+                    f"condition {self.name!r}: method is {self.method!r}, its settings are of "
+                    f"{self.config.name!r}; give both of one method"
+                )
+        elif is_decoding_method(self.method):
+            raise ConfigError(
+                f"condition {self.name!r}: {self.method!r} is a decoding method and has settings of its own; "
+                f"give config=make_decoder({self.method!r})"
+            )
+        elif self.method not in METHODS and not is_custom(self.method):
+            raise ConfigError(unknown_name("method", self.method, dict.fromkeys((*METHODS, *DECODERS))))
+        else:
+            find_method(self.method)
 
     @property
     def settings(self) -> dict[str, Any]:
         """Everything that decides the condition's results, as plain values."""
+        if isinstance(self.config, Decoder):
+            return settings_of(self.config)
         return {"method": self.method, **to_dict(self.config), **self._code}
 
     def digest(self, extra: Mapping[str, Any] = _NOTHING) -> str:
@@ -75,11 +95,27 @@ class Condition:
 
     @property
     def _code(self) -> dict[str, str]:
+        if isinstance(self.config, Decoder):
+            return {}
         source = find_method(self.method).source_sha256
         return {"source_sha256": source} if source else {}
 
 
 def standard_conditions(names: Iterable[str], config: ScrConfig | None = None) -> tuple[Condition, ...]:
-    """One condition per method name, all with the same settings."""
+    """One condition per method: interventions with the same settings, decoding methods with their own."""
     settings = config or ScrConfig()
-    return tuple(Condition(name=name, method=name, config=settings) for name in names)
+    return tuple(
+        Condition(name=name, method=name, config=make_decoder(name) if is_decoding_method(name) else settings)
+        for name in names
+    )
+
+
+def is_decoding_method(name: str) -> bool:
+    """Whether a name is that of a decoding method; "vanilla", which is both, counts as an intervention."""
+    return name in DECODERS and name not in METHODS
+
+
+def diagnostic_of(conditions: Iterable[Condition]) -> DiagnosticConfig:
+    """Which attention map a run stores: that of the first condition with settings of a redistribution."""
+    configs = (condition.config for condition in conditions)
+    return next((c.diagnostic for c in configs if isinstance(c, ScrConfig)), DiagnosticConfig())

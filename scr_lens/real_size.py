@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from scr_lens.bench import Ratio, paired_ratio
+from scr_lens.analysis.paired_ratio import Ratio, paired_ratio
 from scr_lens.config import DiagnosticConfig, ScrConfig
 from scr_lens.errors import ConfigError, unknown_name
 from scr_lens.families.published import PublishedModel, build_published, read_published

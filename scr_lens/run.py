@@ -12,18 +12,18 @@ import torch
 from PIL import Image
 from tqdm.auto import tqdm
 
+from scr_lens.answering import answer
 from scr_lens.chunks import Chunk, whole_image_chunks
-from scr_lens.comparison import Baseline, baseline_pass, diagnostic_capture, treated_pass, treatment
+from scr_lens.comparison import Baseline, baseline_pass, diagnostic_capture
 from scr_lens.errors import DataError, LayoutError
-from scr_lens.interventions import Redistribution
 from scr_lens.measurement import Measurement, YesNoAnswers
 from scr_lens.pictures import read_image
-from scr_lens.questions import Condition, Question
+from scr_lens.questions import Condition, Question, diagnostic_of
 from scr_lens.row_cells import Row, accepted, asked, measured, planned
 from scr_lens.row_identity import RowIdentity
 from scr_lens.store import RunStore, missing_image_digest, row_key
 from scr_lens.tally import Summary, Tally
-from scr_lens.trace import CaptureSpec, Lens, Sample, encode_images
+from scr_lens.trace import Lens, Sample, encode_images
 
 logger = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ class _Writer:
     def _rows(self, jobs: Sequence[_Job]) -> list[Row]:
         batch = encode_images(self.lens, self.lens.prepare([job.sample for job in jobs]))
         keys = tuple(f"{job.image_sha256}/{job.prompt}" for job in jobs)
-        capture = diagnostic_capture(self.lens, self.conditions[0].config.diagnostic)
+        capture = diagnostic_capture(self.lens, diagnostic_of(self.conditions))
         started = time.monotonic()
         baseline = baseline_pass(self.lens, batch, keys, capture)
         passed = time.monotonic() - started
@@ -195,19 +195,12 @@ class _Writer:
     def _condition_rows(
         self, jobs: Sequence[_Job], baseline: Baseline, condition: Condition, passed: float
     ) -> list[Row]:
-        started = time.monotonic()
-        intervention = treatment(baseline, condition.method, condition.config)
-        untouched = intervention.layers is None
-        capture: CaptureSpec = baseline.capture
-        record = baseline.record if untouched else treated_pass(baseline, intervention, capture)
-        answers = self.measurement.answers(self.lens, baseline.batch, record, intervention)
-        seconds = time.monotonic() - started + (passed if untouched else 0.0)
-        plans = intervention.plans if isinstance(intervention, Redistribution) else (None,) * len(jobs)
+        found = answer(baseline, condition, self.measurement, passed)
         return [
             {**self.identity.cells(job.image_sha256, job.prompt, condition), **asked(job.question)}
-            | {"benchmark": self.benchmark, "wall_ms": seconds * 1e3 / len(jobs)}
-            | {**planned(plan), **measured(sample, answer)}
-            for job, sample, plan, answer in zip(jobs, record.samples, plans, answers, strict=True)
+            | {"benchmark": self.benchmark, "wall_ms": found.seconds * 1e3 / len(jobs)}
+            | {**planned(plan), **measured(sample, cells)}
+            for job, sample, plan, cells in zip(jobs, found.samples, found.plans, found.cells, strict=True)
             if condition.name in job.pending
         ]
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from scr_lens.config import ScrConfig
+from scr_lens.decoding import Decoder, make_decoder
 from scr_lens.errors import ConfigError, unknown_name
 from scr_lens.json_records import read_text
 from scr_lens.organisms.shipped import DEFAULT
-from scr_lens.questions import Condition
+from scr_lens.questions import Condition, is_decoding_method
 from scr_lens.run import BATCH_SIZE
 from scr_lens.serialization import from_dict, to_dict
 from scr_lens.tasks import Task, read_task
@@ -88,7 +89,8 @@ class RunConfig:
 
         Args:
             values: Fields by name; `benchmark` a table, `conditions` a list of tables, each with `method`,
-                perhaps `name`, and any settings of `ScrConfig` ("lambda" for its `lambda_`).
+                perhaps `name`, and any settings of `ScrConfig` ("lambda" for its `lambda_`) or of the
+                decoding method.
 
         Returns:
             The settings.
@@ -134,12 +136,23 @@ class RunConfig:
 def _condition(table: Any, seed: int) -> Condition:
     if not isinstance(table, Mapping) or not isinstance(table.get("method"), str):
         raise ConfigError(f"condition {table!r} names no method; give method = 'scr' or another")
-    for key in table:
-        if key not in ("name", "method", *_SCR_KEYS):
-            raise ConfigError(unknown_name("condition setting", key, ("name", "method", *_SCR_KEYS)))
     method = table["method"]
     name = table.get("name", method)
     if not isinstance(name, str) or not name:
         raise ConfigError(f"condition name is {name!r}; give text in quotes")
-    settings = {key: value for key, value in table.items() if key in _SCR_KEYS}
-    return Condition(name=name, method=method, config=from_dict(ScrConfig, {"seed": seed, **settings}))
+    settings = {key: value for key, value in table.items() if key not in ("name", "method")}
+    try:
+        return Condition(name=name, method=method, config=_settings(method, settings, seed))
+    except ConfigError as error:
+        text = str(error)
+        raise ConfigError(text if repr(name) in text else f"condition {name!r}: {text}") from error
+
+
+def _settings(method: str, settings: Mapping[str, Any], seed: int) -> ScrConfig | Decoder:
+    """Settings of a condition; the run's seed unless it gives one of its own."""
+    known = tuple(to_dict(make_decoder(method))) if is_decoding_method(method) else _SCR_KEYS
+    for key in settings:
+        if key not in known:
+            raise ConfigError(unknown_name("condition setting", key, ("name", "method", *known)))
+    complete = {"seed": seed, **settings} if "seed" in known else settings
+    return make_decoder(method, complete) if known is not _SCR_KEYS else from_dict(ScrConfig, complete)

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from scr_lens import models
-from scr_lens.bench import Ratio, paired_ratio
+from scr_lens.analysis.paired_ratio import Ratio, paired_ratio
 from scr_lens.benchmarks import question_text
 from scr_lens.chunks import whole_image_chunks
 from scr_lens.errors import ConfigError, ContractError

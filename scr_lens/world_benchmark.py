@@ -17,11 +17,26 @@ from scr_lens.benchmarks import (
 )
 from scr_lens.organisms.canvas import SQUARE, Canvas
 from scr_lens.organisms.export import export_world
+from scr_lens.organisms.recipe import RECIPES
 from scr_lens.organisms.world import Split
 from scr_lens.questions import Question
+from scr_lens.trace import Lens
 
 SPARE = 0.03
 """Scenes rendered beyond the wanted number, since about one in a hundred shows fewer than three objects."""
+
+
+def canvases_of(lens: Lens) -> tuple[Canvas, ...]:
+    """Sizes of the pictures that a model is asked about on the world.
+
+    Args:
+        lens: The model.
+
+    Returns:
+        Those that an organism was trained on, named by its config; square ones for any other model.
+    """
+    recipe = RECIPES.get(str(getattr(lens.config, "scr_lens_organism", None)))
+    return recipe.canvases if recipe is not None else (SQUARE,)
 
 
 def world_pope(

@@ -6,9 +6,11 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from scr_lens.analysis.proposition import norm_step
 from scr_lens.config import DiagnosticConfig, LayerRange, ScrConfig
 from scr_lens.evidence import Evidence
 from scr_lens.evidence.evidence import MAP_ESTIMATOR
+from scr_lens.grid import PatchGrid
 from scr_lens.serialization import to_dict
 
 N_LAYERS, N_PATCHES = 6, 36
@@ -141,6 +143,19 @@ def make_profile(answers):
     return pd.concat(parts)[["image_id", "measure", "distance", "rho"]]
 
 
+def make_steps(n_images=12, strength=1.1, seed=3):
+    """Norms before and after one application with two sources, whose vectors are parallel."""
+    generator = np.random.default_rng(seed)
+    grid, sources, rows = PatchGrid(6, 6), [8, 27], []
+    for image in range(n_images):
+        before = generator.gamma(4.0, size=N_PATCHES) + 1.0
+        before[sources] += 6.0
+        cells = {"image_id": f"im{image:03d}.png", "question": "Is there a thing3 in the image?"}
+        after = norm_step(before, sources, grid, strength)
+        rows.append({**cells, "grid_h": 6, "grid_w": 6, "sources": sources, "before": before, "after": after})
+    return pd.DataFrame(rows)
+
+
 def make_evidence(n_images=40, name="tiny", **parts):
     """All of the above as evidence."""
     answers = parts.pop("answers", None)
@@ -151,5 +166,6 @@ def make_evidence(n_images=40, name="tiny", **parts):
         "boxes": make_boxes(n_images),
         "autocorrelation": make_profile(answers),
         "scr_layers": LayerRange(0, 2),
+        "steps": make_steps(),
     }
     return Evidence(name=name, answers=answers, **made | parts)

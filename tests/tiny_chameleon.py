@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from tiny_decoder import decoder_sizes, random_model
 from tiny_tokenizer import word_tokenizer
 from transformers import ChameleonConfig, ChameleonForConditionalGeneration, ChameleonProcessor
 from transformers.models.chameleon.image_processing_pil_chameleon import ChameleonImageProcessorPil
@@ -23,17 +24,8 @@ def build_chameleon(*, swin_norm: bool = False, n_kv_heads: int = 4, gain: float
     )
     tokenizer.sep_token = "<reserved08706>"
     config = ChameleonConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=n_kv_heads,
-        max_position_embeddings=2048,
+        **decoder_sizes(tokenizer, n_kv_heads=n_kv_heads),
         swin_norm=swin_norm,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
         vocabulary_map=tokenizer.get_vocab(),
         vq_config={
             "embed_dim": 8,
@@ -46,21 +38,19 @@ def build_chameleon(*, swin_norm: bool = False, n_kv_heads: int = 4, gain: float
             "attn_type": "none",
         },
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = ChameleonForConditionalGeneration._from_config(config, attn_implementation="eager")
+    model = random_model(
+        ChameleonForConditionalGeneration,
+        config,
+        tokenizer,
+        lambda name: 1 if "vqmodel" in name or "_norm" in name else gain,
+    )
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.ndim >= 2 and "vqmodel" not in name and "_norm" not in name:
-                parameter.mul_(gain)
         _codes_of_noise(model.model.vqmodel)
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    model.generation_config.eos_token_id = None
     images = ChameleonImageProcessorPil(
         size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}
     )
     cells = (SIDE // 2 ** (LEVELS - 1)) ** 2
-    return model.eval(), ChameleonProcessor(images, tokenizer, image_seq_length=cells)
+    return model, ChameleonProcessor(images, tokenizer, image_seq_length=cells)
 
 
 def _codes_of_noise(tokenizer: Any) -> None:

@@ -1,8 +1,9 @@
 """Tiny Idefics3 and SmolVLM models with random weights and their processors: 6 x 6 cells."""
 
+from collections.abc import Callable
 from typing import Any
 
-import torch
+from tiny_decoder import decoder_sizes, random_model
 from tiny_tokenizer import word_tokenizer
 from transformers import (
     Idefics3Config,
@@ -27,14 +28,16 @@ def build_idefics3(*, gain: float = 6.0, vision_gain: float = 3.0) -> tuple[Any,
     tokenizer, config = _parts(Idefics3Config, scale_factor=2)
     images = Idefics3ImageProcessorPil(**_image_settings(scale_factor=2))
     processor = Idefics3Processor(images, tokenizer, image_seq_len=CELLS**2)
-    return _build(Idefics3ForConditionalGeneration, config, gain, vision_gain), processor
+    gains = _gains(gain, vision_gain)
+    return random_model(Idefics3ForConditionalGeneration, config, tokenizer, gains), processor
 
 
 def build_smolvlm(*, gain: float = 6.0, vision_gain: float = 3.0) -> tuple[Any, Any]:
     tokenizer, config = _parts(SmolVLMConfig, scale_factor=3)
     images = SmolVLMImageProcessorPil(**_image_settings(scale_factor=3))
     processor = family_for("smolvlm").processor_class(images, tokenizer, image_seq_len=CELLS**2)
-    return _build(SmolVLMForConditionalGeneration, config, gain, vision_gain, seed=1), processor
+    gains = _gains(gain, vision_gain)
+    return random_model(SmolVLMForConditionalGeneration, config, tokenizer, gains, seed=1), processor
 
 
 def _image_settings(scale_factor: int) -> dict[str, Any]:
@@ -51,16 +54,7 @@ def _parts(config_class: Any, scale_factor: int) -> tuple[Any, Any]:
     config = config_class(
         text_config={
             "model_type": "llama",
-            "vocab_size": len(tokenizer),
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "max_position_embeddings": 2048,
-            "pad_token_id": tokenizer.pad_token_id,
-            "bos_token_id": tokenizer.bos_token_id,
-            "eos_token_id": tokenizer.eos_token_id,
+            **decoder_sizes(tokenizer),
         },
         vision_config={
             "hidden_size": 32,
@@ -76,14 +70,5 @@ def _parts(config_class: Any, scale_factor: int) -> tuple[Any, Any]:
     return tokenizer, config
 
 
-def _build(model_class: Any, config: Any, gain: float, vision_gain: float, seed: int = 0) -> Any:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = model_class._from_config(config, attn_implementation="eager")
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.ndim >= 2:
-                parameter.mul_(vision_gain if "vision" in name or "connector" in name else gain)
-    model.generation_config.pad_token_id = config.text_config.pad_token_id
-    model.generation_config.eos_token_id = None
-    return model.eval()
+def _gains(gain: float, vision_gain: float) -> Callable[[str], float]:
+    return lambda name: vision_gain if "vision" in name or "connector" in name else gain

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import torch
+from tiny_decoder import decoder_sizes, random_model
 from tiny_tokenizer import word_tokenizer
 from transformers import InternVLConfig, InternVLForConditionalGeneration
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
@@ -26,16 +26,7 @@ def build_internvl(*, gain: float = 6.0, vision_gain: float = 3.0) -> tuple[Any,
     config = InternVLConfig(
         text_config={
             "model_type": "qwen2",
-            "vocab_size": len(tokenizer),
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "max_position_embeddings": 2048,
-            "pad_token_id": tokenizer.pad_token_id,
-            "bos_token_id": tokenizer.bos_token_id,
-            "eos_token_id": tokenizer.eos_token_id,
+            **decoder_sizes(tokenizer),
         },
         vision_config={
             "hidden_size": 32,
@@ -49,17 +40,14 @@ def build_internvl(*, gain: float = 6.0, vision_gain: float = 3.0) -> tuple[Any,
         image_seq_length=(SIDE // PATCH // 2) ** 2,
         downsample_ratio=0.5,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = InternVLForConditionalGeneration._from_config(config, attn_implementation="eager")
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.ndim >= 2:
-                parameter.mul_(vision_gain if "vision" in name or "projector" in name else gain)
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    model.generation_config.eos_token_id = None
+    model = random_model(
+        InternVLForConditionalGeneration,
+        config,
+        tokenizer,
+        lambda name: vision_gain if "vision" in name or "projector" in name else gain,
+    )
     images = GotOcr2ImageProcessorPil(
         size={"height": SIDE, "width": SIDE}, crop_to_patches=True, min_patches=1, max_patches=6
     )
     processor_class = family_for("internvl").processor_class
-    return model.eval(), processor_class(images, tokenizer, image_seq_length=config.image_seq_length)
+    return model, processor_class(images, tokenizer, image_seq_length=config.image_seq_length)

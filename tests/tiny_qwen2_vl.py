@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import torch
+from tiny_decoder import decoder_sizes, random_model
 from tiny_tokenizer import word_tokenizer
 from transformers import (
     Qwen2_5_VLConfig,
@@ -50,16 +50,7 @@ def _build(
     ids = dict(zip(SPECIAL, tokenizer.convert_tokens_to_ids(list(SPECIAL)), strict=True))
     config = config_class(
         text_config={
-            "vocab_size": len(tokenizer),
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "max_position_embeddings": 2048,
-            "pad_token_id": tokenizer.pad_token_id,
-            "bos_token_id": tokenizer.bos_token_id,
-            "eos_token_id": tokenizer.eos_token_id,
+            **decoder_sizes(tokenizer),
             "rope_parameters": {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000.0},
         },
         vision_config=vision | {"patch_size": CELL // 2, "spatial_merge_size": 2, "temporal_patch_size": 2},
@@ -68,15 +59,9 @@ def _build(
         vision_start_token_id=ids["<|vision_start|>"],
         vision_end_token_id=ids["<|vision_end|>"],
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = model_class._from_config(config, attn_implementation="eager")
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.ndim >= 2:
-                parameter.mul_(vision_gain if "visual" in name else gain)
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    model.generation_config.eos_token_id = None
+    model = random_model(
+        model_class, config, tokenizer, lambda name: vision_gain if "visual" in name else gain
+    )
     images = Qwen2VLImageProcessorPil(size={"shortest_edge": 4 * CELL**2, "longest_edge": 64 * CELL**2})
     processor_class = family_for(config.model_type).processor_class
-    return model.eval(), processor_class(images, tokenizer)
+    return model, processor_class(images, tokenizer)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from tiny_decoder import decoder_sizes, random_model
 from tiny_tokenizer import word_tokenizer
 
 from scr_lens.families.qwen_vl import QwenVLConfig, QwenVLForConditionalGeneration, build_processor
@@ -15,16 +16,7 @@ def build_qwen_vl(*, gain: float = 6.0, vision_gain: float = 3.0) -> tuple[Any, 
     tokenizer.model_input_names = ["input_ids", "attention_mask"]
     config = QwenVLConfig(
         text_config={
-            "vocab_size": len(tokenizer),
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 4,
-            "max_position_embeddings": 2048,
-            "pad_token_id": tokenizer.pad_token_id,
-            "bos_token_id": tokenizer.bos_token_id,
-            "eos_token_id": tokenizer.eos_token_id,
+            **decoder_sizes(tokenizer, n_kv_heads=4),
         },
         vision_config={
             "image_size": 84,
@@ -39,19 +31,17 @@ def build_qwen_vl(*, gain: float = 6.0, vision_gain: float = 3.0) -> tuple[Any, 
         },
         image_token_id=tokenizer.convert_tokens_to_ids("<imgpad>"),
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = QwenVLForConditionalGeneration._from_config(config, attn_implementation="eager")
+
+    def gain_of(name: str) -> float:
+        if "language_model" in name or "lm_head" in name:
+            return gain
+        seen = name.endswith(("conv1.weight", "kv_proj.weight")) or ".resblocks." in name
+        return vision_gain if seen else 1
+
+    model = random_model(QwenVLForConditionalGeneration, config, tokenizer, gain_of)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "language_model" in name or "lm_head" in name:
-                parameter.mul_(gain if parameter.ndim >= 2 else 1)
-            elif name.endswith(("conv1.weight", "kv_proj.weight")) or ".resblocks." in name:
-                parameter.mul_(vision_gain if parameter.ndim >= 2 else 1)
         _look_at_own_cell(model.model.visual.attn_pool)
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    model.generation_config.eos_token_id = None
-    return model.eval(), build_processor(tokenizer, config)
+    return model, build_processor(tokenizer, config)
 
 
 def _look_at_own_cell(resampler: Any) -> None:

@@ -13,6 +13,7 @@ Rates have their own interval (`rate_interval`, Wilson with the effective sample
 percentile bootstrap misses on one side, and the bootstrap of zero events is a point.
 """
 
+from functools import lru_cache
 from typing import Literal, TypedDict
 
 import numpy as np
@@ -65,6 +66,7 @@ DEFAULT_SAMPLING: Sampling = {"n_resamples": N_RESAMPLES, "seed": 0}
 DEFAULT_OPTIONS: IntervalOptions = {"method": "linearized", "n_resamples": N_RESAMPLES, "seed": 0}
 
 
+@lru_cache(maxsize=4)
 def resample_weights(
     n_images: int, n_resamples: int = N_RESAMPLES, seed: int = 0
 ) -> Float[np.ndarray, "resample image"]:
@@ -76,15 +78,16 @@ def resample_weights(
         seed: Seed of the generator; the same seed gives the same weights.
 
     Returns:
-        Whole numbers (as floats); each row sums to `n_images`.
+        Whole numbers (as floats), read-only; each row sums to `n_images`.
 
     Raises:
         DataError: If there are fewer than 2 images.
     """
     require_images(n_images)
-    generator = np.random.default_rng(seed)
-    draws = generator.multinomial(n_images, np.full(n_images, 1 / n_images), size=n_resamples)
-    return draws.astype(np.float64)
+    draws = np.random.default_rng(seed).multinomial(n_images, np.full(n_images, 1 / n_images), n_resamples)
+    weights: np.ndarray = draws.astype(np.float64)
+    weights.flags.writeable = False  # shared by all statistics of the same images
+    return weights
 
 
 def bootstrap_values(
@@ -214,10 +217,9 @@ def _resampled_ends(
     statistic: Statistic,
     method: Method,
     level: float,
-    n: int,
-    seed: int,
+    sampling: tuple[int, int],
 ) -> tuple[float, float]:
-    replicates = bootstrap_values(totals, statistic, resample_weights(len(totals), n, seed))
+    replicates = bootstrap_values(totals, statistic, resample_weights(len(totals), *sampling))
     replicates = replicates[np.isfinite(replicates)]
     levels = (0.5 - level / 2, 0.5 + level / 2)
     if method == "bca":
@@ -265,7 +267,7 @@ def cluster_interval(
     if error <= _FLAT:
         return Interval(value, value, value, 0.0, len(totals), "degenerate")
     if method in ("percentile", "bca"):
-        low, high = _resampled_ends(totals, statistic, method, level, n_resamples, seed)
+        low, high = _resampled_ends(totals, statistic, method, level, (n_resamples, seed))
         return Interval(value, low, high, error, len(totals), method)
     if method == "studentized":
         weights = resample_weights(len(totals), n_resamples, seed)
@@ -293,8 +295,6 @@ def rate_interval(totals: Float[np.ndarray, "image 2"], *, level: float = 0.95) 
     require_images(len(totals))
     value = total_value(totals, RATIO)
     if not np.isfinite(value):
-        raise DataError(
-            "the rate is undefined: no question in its denominator; check that the subset is not empty"
-        )
+        raise DataError("the rate is undefined: no question in its denominator; the subset must not be empty")
     low, high = (float(end) for end in effective_wilson_bounds(totals, level))
     return Interval(value, low, high, float(standard_error(totals, RATIO)), len(totals), "wilson")

@@ -69,7 +69,7 @@ def credit_entropy(
     if normalize and n_patches < 2:
         raise DataError("credit has 1 patch: normalized entropy needs at least 2; use normalize=False")
     terms = weights * np.log(np.where(weights > 0, weights, 1.0))
-    nats = np.clip(-terms.sum(axis=-1), 0.0, np.log(n_patches))
+    nats = np.clip(-terms.sum(axis=-1), 0.0, np.log(n_patches)) + 0.0  # -0.0 becomes 0.0
     entropy: Float[np.ndarray, "*batch"] = nats / np.log(n_patches) if normalize else nats
     return entropy
 

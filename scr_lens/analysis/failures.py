@@ -78,10 +78,11 @@ def relative_boxes(boxes: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def _gap(one: pd.Series, others: pd.DataFrame) -> np.ndarray:
-    across = np.maximum(others["left"] - one["right"], one["left"] - others["right"]).clip(lower=0)
-    down = np.maximum(others["top"] - one["bottom"], one["top"] - others["bottom"]).clip(lower=0)
-    gap: np.ndarray = np.hypot(across, down).to_numpy()
+def _gap(pairs: pd.DataFrame) -> np.ndarray:
+    """Gap between the box of a row and the box in its `_other` columns; 0 where they touch or overlap."""
+    across = np.maximum(pairs["left_other"] - pairs["right"], pairs["left"] - pairs["right_other"])
+    down = np.maximum(pairs["top_other"] - pairs["bottom"], pairs["top"] - pairs["bottom_other"])
+    gap: np.ndarray = np.hypot(across.clip(lower=0), down.clip(lower=0)).to_numpy()
     return gap
 
 
@@ -100,18 +101,25 @@ def object_traits(boxes: pd.DataFrame, rule: FailureRule | None = None) -> pd.Da
     """
     rule = rule or FailureRule()
     table = relative_boxes(boxes)
-    rows = []
-    for image_id, present in table.groupby("image_id", sort=True):
-        for name, instances in present.groupby("object", sort=True):
-            largest = instances.iloc[int(instances["area"].to_numpy().argmax())]
-            rivals = present[[rule.is_pair(str(name), str(other)) for other in present["object"]]]
-            low, high = largest[["left", "top"]].min(), largest[["right", "bottom"]].max()
-            row = {"image_id": image_id, "object": name, "area": float(largest["area"])}
-            row["is_small"] = bool(largest["area"] < rule.small_area)
-            row["is_edge"] = bool(low < rule.edge_margin or high > 1 - rule.edge_margin)
-            row["is_ambiguous"] = bool((_gap(largest, rivals) <= rule.neighbor_gap).any())
-            rows.append(row)
-    return pd.DataFrame(rows).set_index(["image_id", "object"])
+    key = ["image_id", "object"]
+    chosen = table.groupby(key, sort=True)["area"].idxmax()
+    largest = table.loc[chosen.to_numpy()].reset_index(drop=True)
+    low, high = largest[["left", "top"]].min(axis=1), largest[["right", "bottom"]].max(axis=1)
+    return largest.assign(
+        is_small=largest["area"] < rule.small_area,
+        is_edge=(low < rule.edge_margin) | (high > 1 - rule.edge_margin),
+        is_ambiguous=_touches_rival(largest, table, rule),
+    ).set_index(key)[["area", "is_small", "is_edge", "is_ambiguous"]]
+
+
+def _touches_rival(largest: pd.DataFrame, table: pd.DataFrame, rule: FailureRule) -> np.ndarray:
+    """Whether any look-alike's box in the same image lies within the allowed gap, per row of `largest`."""
+    pairs = largest.assign(row=largest.index).merge(table, on="image_id", suffixes=("", "_other"))
+    named = zip(pairs["object"], pairs["object_other"], strict=True)
+    is_rival = np.array([rule.is_pair(str(one), str(other)) for one, other in named], dtype=bool)
+    close = is_rival & (_gap(pairs) <= rule.neighbor_gap)
+    touches: np.ndarray = np.bincount(pairs["row"], weights=close, minlength=len(largest)) > 0
+    return touches
 
 
 def question_patterns(

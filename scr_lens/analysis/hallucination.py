@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from scr_lens.analysis.bootstrap import IntervalOptions, cluster_interval, rate_interval
+from scr_lens.analysis.bootstrap import IntervalOptions, rate_interval
 from scr_lens.analysis.clusters import image_totals
 from scr_lens.analysis.interval import Interval
+from scr_lens.analysis.paired_terms import terms_difference
 from scr_lens.analysis.permutation import sign_flip_test
 from scr_lens.analysis.records import (
     is_absent,
@@ -21,7 +22,6 @@ from scr_lens.analysis.records import (
     split_names,
     usable_records,
 )
-from scr_lens.analysis.statistic import RATIO, RATIO_DIFFERENCE
 from scr_lens.errors import DataError
 
 COUNTS = ("tp", "fp", "tn", "fn", "n_present", "n_absent")
@@ -133,15 +133,7 @@ def metric_difference(
     """
     after = metric_terms(answer_counts(paired, "answer_treated"), metric)
     before = metric_terms(answer_counts(paired), metric)
-    if after[:, 1].sum() == 0 or before[:, 1].sum() == 0:
-        return None
-    images = paired["image_id"].tolist()
-    if np.array_equal(after[:, 1], before[:, 1]):
-        terms, statistic = np.stack([after[:, 0] - before[:, 0], before[:, 1]], axis=-1), RATIO
-    else:
-        terms, statistic = np.concatenate([after, before], axis=-1), RATIO_DIFFERENCE
-    totals = image_totals(terms, images)
-    return cluster_interval(totals, statistic, level=level, **options)
+    return terms_difference(after, before, paired["image_id"].tolist(), level=level, **options)
 
 
 def _row(interval: Interval | None, frame: pd.DataFrame) -> dict[str, object]:

@@ -107,7 +107,16 @@ class FrontPoint:
     entropy: float
 
 
-def _point(norms: np.ndarray, before: np.ndarray) -> FrontPoint:
+def front_point(norms: Num[np.ndarray, "patch"], before: Num[np.ndarray, "patch"]) -> FrontPoint:
+    """Place a map in the plane of change and entropy.
+
+    Args:
+        norms: The map.
+        before: The map that change is counted from.
+
+    Returns:
+        Its distance to the map before and its credit entropy.
+    """
     entropy = float(credit_entropy(norms, normalize=False))
     return FrontPoint(norms, float(np.linalg.norm(norms - before)), entropy)
 
@@ -167,7 +176,7 @@ def nearest_map(norms: Num[np.ndarray, "patch"], entropy: float, peak: float) ->
         raise DataError(
             f"no map with entropy {entropy:.4g} found ({found.message}): use a smaller grid or target"
         )
-    return _point(found.x * scale, before)
+    return front_point(found.x * scale, before)
 
 
 @dataclass(frozen=True)
@@ -218,8 +227,8 @@ def trade_off(
     values = np.asarray(norms, dtype=np.float64)
     if not (values > 0).all():
         raise DataError(f"norms contain {values.min():.4g}: expected positive norms")
-    before, peak = _point(values, values), float(values.max()) / lambda_
-    scr = _point(norm_step(values, sources, grid, lambda_), values)
+    before, peak = front_point(values, values), float(values.max()) / lambda_
+    scr = front_point(norm_step(values, sources, grid, lambda_), values)
     ceiling = before.entropy + 0.9 * (np.log(grid.size) - before.entropy)
     targets = np.linspace(before.entropy, ceiling, n_points)[1:]
     front = (before, *(nearest_map(values, float(target), peak) for target in targets))

@@ -92,9 +92,11 @@ def of_split(frame: pd.DataFrame, split: str) -> pd.DataFrame:
         DataError: If no record belongs to it.
     """
     require_columns(frame, ["splits"])
-    rows = frame[[split in list(names) for names in frame["splits"]]]
+    held = [tuple(names) for names in frame["splits"]]
+    belongs = {names: split in names for names in set(held)}  # few distinct ones among many rows
+    rows = frame[[belongs[names] for names in held]]
     if len(rows) == 0:
-        known = sorted({str(name) for names in frame["splits"] for name in names})
+        known = split_names(frame)
         raise DataError(f"split {split!r}: expected one of {known}; choose a split of this run")
     return rows.reset_index(drop=True)
 
@@ -110,7 +112,7 @@ def split_names(frame: pd.DataFrame) -> list[str]:
     """
     if "splits" not in frame.columns:
         return []
-    return sorted({str(name) for names in frame["splits"] for name in names})
+    return sorted({str(name) for names in set(map(tuple, frame["splits"])) for name in names})
 
 
 def pair_conditions(frame: pd.DataFrame, baseline: str, treated: str) -> pd.DataFrame:

@@ -9,12 +9,11 @@ from functools import cache
 from pathlib import Path
 
 from scr_lens.organisms.canvas import SQUARE, Canvas
-from scr_lens.organisms.recipe import RECIPES
 from scr_lens.organisms.world import Split
 from scr_lens.pictures import read_image
 from scr_lens.questions import Question
 from scr_lens.trace import Batch, Lens, Sample, encode_images
-from scr_lens.world_benchmark import world_pope
+from scr_lens.world_benchmark import canvases_of, world_pope
 
 POOL = 500
 """Pictures that the questions are drawn from, as many as the demo has."""
@@ -86,12 +85,6 @@ class Asked:
             wanted = [q for q in questions if q.label == ("no", "yes")[number % 2]] or questions
             picked.append(random.Random(f"{purpose}/{self.seed}/{name}").choice(wanted))
         return tuple(picked)
-
-
-def canvases_of(lens: Lens) -> tuple[Canvas, ...]:
-    """Sizes of the pictures an organism was trained on; square ones for any other model."""
-    recipe = RECIPES.get(str(getattr(lens.config, "scr_lens_organism", None)))
-    return recipe.canvases if recipe is not None else (SQUARE,)
 
 
 def to_batch(lens: Lens, questions: Sequence[Question]) -> tuple[Batch, tuple[str, ...]]:

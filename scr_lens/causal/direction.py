@@ -9,8 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from scr_lens.causal.asked import Asked, asked_columns, to_batch
-from scr_lens.causal.work import Rows, question_units, run_units
-from scr_lens.chunks import whole_image_chunks
+from scr_lens.causal.work import Rows, run_batches
 from scr_lens.comparison import baseline_pass, diagnostic_capture, treatment
 from scr_lens.config import ScrConfig
 from scr_lens.questions import Question
@@ -54,17 +53,7 @@ def run_direction(
         StoreError: If the folder holds records of another model or of other settings.
         ContractError: If the logit lens does not fit the architecture.
     """
-    chosen = settings or DirectionSettings()
-    questions = asked.images(chosen.n_images, "direction")
-    return run_units(
-        lens,
-        run,
-        "direction",
-        question_units(whole_image_chunks(questions, chosen.batch_size)),
-        lambda unit: _measure(lens, unit, chosen),
-        settings=chosen,
-        seeds={"draw": asked.seed, "scr": chosen.scr.seed},
-    )
+    return run_batches(lens, asked, run, "direction", settings or DirectionSettings(), _measure)
 
 
 def _measure(lens: Lens, unit: Sequence[Question], settings: DirectionSettings) -> Rows:

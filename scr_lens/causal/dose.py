@@ -11,8 +11,7 @@ import pandas as pd
 from scr_lens.analysis.causal.dose_changes import NO_INSTRUMENT
 from scr_lens.analysis.entropy import credit_entropy
 from scr_lens.causal.asked import Asked, asked_columns, to_batch
-from scr_lens.causal.work import Rows, question_units, run_units
-from scr_lens.chunks import whole_image_chunks
+from scr_lens.causal.work import Rows, run_batches
 from scr_lens.comparison import baseline_pass, diagnostic_capture, treated_pass, treatment
 from scr_lens.config import LayerRange, ScrConfig
 from scr_lens.errors import ConfigError, ContractError
@@ -74,17 +73,7 @@ def run_doses(
     Raises:
         StoreError: If the folder holds records of another model or of other settings.
     """
-    chosen = settings or DoseSettings()
-    questions = asked.images(chosen.n_images, "dose")
-    return run_units(
-        lens,
-        run,
-        "dose",
-        question_units(whole_image_chunks(questions, chosen.batch_size)),
-        lambda unit: _measure(lens, unit, chosen),
-        settings=chosen,
-        seeds={"draw": asked.seed, "scr": chosen.scr.seed},
-    )
+    return run_batches(lens, asked, run, "dose", settings or DoseSettings(), _measure)
 
 
 def _measure(lens: Lens, unit: Sequence[Question], settings: DoseSettings) -> Rows:

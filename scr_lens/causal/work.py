@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pandas as pd
 from tqdm.auto import tqdm
 
+from scr_lens.causal.asked import Asked
 from scr_lens.causal.ledger import Ledger, provenance, unit_key
+from scr_lens.chunks import whole_image_chunks
+from scr_lens.config import ScrConfig
 from scr_lens.errors import DataError
 from scr_lens.questions import Question
 from scr_lens.serialization import to_dict
@@ -15,6 +18,25 @@ from scr_lens.trace import Lens
 
 T = TypeVar("T")
 Rows = list[dict[str, Any]]
+
+
+class BatchSettings(Protocol):
+    """Settings of a test that asks all questions of some images in batches."""
+
+    @property
+    def n_images(self) -> int:
+        """Images."""
+
+    @property
+    def batch_size(self) -> int:
+        """Questions per pass."""
+
+    @property
+    def scr(self) -> ScrConfig:
+        """Settings of the methods."""
+
+
+S = TypeVar("S", bound=BatchSettings)
 
 
 def run_units(
@@ -55,6 +77,43 @@ def run_units(
                 ledger.append(key, measure(unit))
                 bar.update()
         return ledger.finish(list(units))
+
+
+def run_batches(
+    lens: Lens,
+    asked: Asked,
+    run: str | Path,
+    test: str,
+    settings: S,
+    measure: Callable[[Lens, Sequence[Question], S], Rows],
+) -> pd.DataFrame:
+    """Measure all questions of the test's images, batch by batch, as far as a ledger does not hold them.
+
+    Args:
+        lens: The model.
+        asked: Questions.
+        run: Folder of all causal tests of the model.
+        test: Name of the test; it also decides which images are drawn.
+        settings: Settings of the test, a dataclass.
+        measure: Turns a batch of questions into records.
+
+    Returns:
+        The records of all questions.
+
+    Raises:
+        DataError: If there is nothing to ask.
+        StoreError: If the folder holds records of another model or of other settings.
+    """
+    questions = asked.images(settings.n_images, test)
+    return run_units(
+        lens,
+        run,
+        test,
+        question_units(whole_image_chunks(questions, settings.batch_size)),
+        lambda unit: measure(lens, unit, settings),
+        settings=settings,
+        seeds={"draw": asked.seed, "scr": settings.scr.seed},
+    )
 
 
 def question_units(chunks: Sequence[Sequence[Question]]) -> dict[str, Sequence[Question]]:

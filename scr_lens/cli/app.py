@@ -10,6 +10,7 @@ import typer
 from scr_lens.cli.bench import bench
 from scr_lens.cli.causal import causal
 from scr_lens.cli.choose import choose
+from scr_lens.cli.compare import compare
 from scr_lens.cli.data import data
 from scr_lens.cli.demo import demo
 from scr_lens.cli.doctor import doctor
@@ -40,6 +41,7 @@ app.command()(figures)
 app.command()(report)
 app.command()(causal)
 app.command()(choose)
+app.command()(compare)
 app.command()(run)
 app.command()(merge)
 app.command()(captions)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from scr_lens.experiment import Plan
+
+MIN_IMAGES = 2
+"""Fewest images of a trial: an interval over images needs two."""
 
 
 def report(
@@ -22,6 +28,14 @@ def report(
     runs: Annotated[Path, typer.Option(help="With --all: folder of the experiments.")] = Path("runs"),
     world: Annotated[Path, typer.Option(help="With --all: folder of rendered scenes.")] = Path("data/world"),
     jobs: Annotated[int, typer.Option(min=1, help="With --all: processes.")] = 1,
+    images: Annotated[
+        int | None,
+        typer.Option(
+            min=MIN_IMAGES,
+            help="With --all: at most this many images in every part, as a trial. Give another --runs and "
+            "--out then: a folder holds one experiment of one size.",
+        ),
+    ] = None,
 ) -> None:
     """Write what became of every claim of the paper: number, interval, verdict, caveats, figures."""
     from scr_lens.errors import ConfigError
@@ -29,26 +43,55 @@ def report(
 
     if everything == (run is not None):
         raise ConfigError("give either a run to report on or --all, not both and not neither")
+    if images is not None and not everything:
+        raise ConfigError("--images belongs to --all: a stored run is reported on with all its images")
     if everything:
-        _all(models, out or Path("docs/reports"), runs, world, jobs)
+        _all(models, out or Path("docs/reports"), runs, world, jobs, images)
     elif run is not None:
         folder = out or Path("docs/reports") / run.name
         write_report(run, folder)
         typer.echo(f"{folder / 'report.html'}\n{folder / 'report.md'}")
 
 
-def _all(models: list[str] | None, out: Path, runs: Path, world: Path, jobs: int) -> None:
+def _all(models: list[str] | None, out: Path, runs: Path, world: Path, jobs: int, images: int | None) -> None:
     from scr_lens.experiment import carry_out
     from scr_lens.models import caveat, load
     from scr_lens.organisms.shipped import shipped_names
     from scr_lens.report import write_index, write_report
 
-    results, notes = {}, {}
+    results, notes, plan = {}, {}, trial_plan(images)
     for model in models or shipped_names():
         typer.echo(f"{model}: running what is missing", err=True)
         lens = load(model)
         notes[model] = caveat(lens)
-        folder = carry_out(model, runs, world=world, jobs=jobs, lens=lens)
+        folder = carry_out(model, runs, plan, world=world, jobs=jobs, lens=lens)
         results[model] = write_report(folder, out / model, note=notes[model])
         typer.echo(str(out / model / "report.html"))
     typer.echo(str(write_index(results, notes, out)))
+
+
+def trial_plan(images: int | None) -> Plan | None:
+    """The full plan with every part cut to some images.
+
+    Args:
+        images: Most images of every part; None leaves the plan as it is.
+
+    Returns:
+        The plan; None stands for the full one.
+    """
+    if images is None:
+        return None
+    from dataclasses import replace
+
+    from scr_lens.experiment import Plan
+
+    full = Plan()
+    return replace(
+        full,
+        n_images=min(images, full.n_images),
+        n_ablation_images=min(images, full.n_ablation_images),
+        n_caption_images=min(images, full.n_caption_images),
+        n_credit_questions=min(images, full.n_credit_questions),
+        n_choice_images=min(images, full.n_choice_images),
+        causal={name: min(images, count) for name, count in full.causal.items()},
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,10 +63,7 @@ class Context:
     @cached_property
     def image_keys(self) -> tuple[str, ...]:
         """A name per row for what its picture holds; equal pictures get equal draws in every batch."""
-        return tuple(
-            hashlib.sha256(f"{sample.image.size}".encode() + sample.image.tobytes()).hexdigest()
-            for sample in self.batch.samples
-        )
+        return tuple(sample.image_digest for sample in self.batch.samples)
 
     def generators(self, purpose: str, *, with_prompt: bool = False) -> tuple[torch.Generator, ...]:
         """A generator per row that depends on the seed, the purpose and the row's own picture only.

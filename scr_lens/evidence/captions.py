@@ -22,8 +22,9 @@ def score_captions(rows: pd.DataFrame, objects: pd.DataFrame, references: pd.Dat
 
     Returns:
         One row per image and condition, sorted: condition, image_id, caption, n_words, n_mentions,
-        n_hallucinated (mentions of absent objects) and cider (CIDEr-D x 100, as papers print it; document
-        frequencies over the images captioned).
+        n_hallucinated (mentions of absent objects), cider (CIDEr-D x 100, as papers print it; document
+        frequencies over the images captioned), n_objects (objects in the image) and n_recalled (those of
+        them that the caption mentions).
 
     Raises:
         DataError: If an image has no objects or no reference.
@@ -53,6 +54,8 @@ def score_captions(rows: pd.DataFrame, objects: pd.DataFrame, references: pd.Dat
                     "n_mentions": [len(caption.mentions) for caption in chair],
                     "n_hallucinated": [len(caption.hallucinated) for caption in chair],
                     "cider": [100 * cider[k] for k, _ in pairs],
+                    "n_objects": [len(caption.objects) for caption in chair],
+                    "n_recalled": [len(caption.recalled) for caption in chair],
                 }
             )
         )

@@ -36,11 +36,14 @@ _ANSWERS = (
     "key", "model_id", "model_revision", "benchmark", "splits", "image_id", "grid_h", "grid_w", "question",
     "object", "label", "condition", "config_digest", "config_json", "status", "answer", "p_yes", "p_no",
     "n_layers", "neighbors_per_source", "attention", "resid_norm", "entropy_norm_nats",
-    "entropy_attention_nats", "wall_ms",
+    "entropy_attention_nats", "wall_ms", "sources",
 )  # fmt: skip
 
 
-_MAPS = ["attention", "resid_norm"]
+_MAPS = ["attention", "resid_norm", "sources"]
+
+STEP_IMAGES = 24
+"""Images whose first application of SCR is kept as maps, for the trade-off of the Proposition."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,6 +59,7 @@ class Evidence:
         boxes: Objects in the images; None if unknown.
         autocorrelation: Autocorrelation of each image by patch distance; None if unknown.
         scr_layers: Blocks that SCR acts on; None if not recorded.
+        steps: Patch norms before and after the first application of SCR, of a few images; None if not stored.
         ablations: Records of a run of its own with every condition, on fewer images; None where the
             conditions are part of `answers`.
     """
@@ -68,6 +72,7 @@ class Evidence:
     autocorrelation: pd.DataFrame | None = None
     scr_layers: LayerRange | None = None
     ablations: pd.DataFrame | None = None
+    steps: pd.DataFrame | None = None
 
     @property
     def every_condition(self) -> pd.DataFrame:
@@ -106,6 +111,7 @@ def read_evidence(path: str | Path) -> Evidence:
     answers = with_autocorrelation(with_norm_sums(records), profile)
     apart = folder / ABLATIONS
     ablations = read_run(apart, _ANSWERS) if (apart / "run.json").exists() else None
+    layers = _scr_layers(folder)
     return Evidence(
         name=str(answers["model_id"].iloc[0]) if len(answers) else folder.name,
         answers=answers.drop(columns=_MAPS),
@@ -114,7 +120,8 @@ def read_evidence(path: str | Path) -> Evidence:
         captions=_captions(folder),
         boxes=boxes,
         autocorrelation=profile,
-        scr_layers=_scr_layers(folder),
+        scr_layers=layers,
+        steps=first_steps(records, 0 if layers is None else layers.first),
     )
 
 
@@ -145,6 +152,40 @@ def with_autocorrelation(records: pd.DataFrame, profile: pd.DataFrame | None) ->
         return records
     chosen = profile[(profile["measure"] == P3_MEASURE) & np.isclose(profile["distance"], P3_DISTANCE)]
     return records.assign(autocorrelation=records["image_id"].map(chosen.set_index("image_id")["rho"]))
+
+
+def first_steps(records: pd.DataFrame, layer: int, n_images: int = STEP_IMAGES) -> pd.DataFrame | None:
+    """Patch norms before and after the first application of SCR, one question per image.
+
+    Both conditions give the first block the same input, so its output without SCR is exactly what SCR's
+    first application starts from.
+
+    Args:
+        records: Records with norms and sources.
+        layer: First block that SCR acts on.
+        n_images: Images, the first by name that have both.
+
+    Returns:
+        image_id, question, grid_h, grid_w, sources, before, after (float64 [patch]); None if there are none.
+    """
+    key = ["image_id", "question"]
+    kept = [*key, "grid_h", "grid_w", "resid_norm"]
+    before, after = (
+        records[records["condition"].eq(name) & records["resid_norm"].notna()] for name in ("vanilla", "scr")
+    )
+    after = after[after["sources"].notna()]
+    names = sorted(set(before["image_id"]) & set(after["image_id"]))[:n_images]
+    before, after = (rows[rows["image_id"].isin(names)] for rows in (before, after))
+    pairs = before[kept].merge(after[[*key, "resid_norm", "sources"]], on=key, suffixes=("", "_after"))
+    chosen = pairs.sort_values(key).drop_duplicates("image_id").reset_index(drop=True)
+    if chosen.empty:
+        return None
+    columns = {"before": "resid_norm", "after": "resid_norm_after"}
+    maps = {
+        name: pd.Series([norm[layer].astype(np.float64) for norm in chosen[column]], dtype=object)
+        for name, column in columns.items()
+    }
+    return chosen[[*key, "grid_h", "grid_w", "sources"]].assign(**maps)
 
 
 def map_credit(records: pd.DataFrame, condition: str = "vanilla") -> pd.DataFrame | None:

@@ -25,14 +25,13 @@ from scr_lens.experiment.measures import (
 )
 from scr_lens.experiment.plan import CREDIT_ESTIMATORS, Plan, ablation_conditions, main_conditions
 from scr_lens.models import load
-from scr_lens.organisms.canvas import SQUARE
 from scr_lens.organisms.export import export_world
 from scr_lens.run_config import RunConfig
 from scr_lens.serialization import digest_plain
 from scr_lens.store.atomic import write_bytes
 from scr_lens.tasks import CaptionsWorld, PopeWorld
 from scr_lens.trace import Lens, Sample
-from scr_lens.world_benchmark import scenes_for
+from scr_lens.world_benchmark import canvases_of, scenes_for
 
 logger = logging.getLogger(__name__)
 
@@ -77,21 +76,23 @@ def carry_out(
     plan, lens = plan or Plan(), lens or load(model)
     folder = experiment_folder(lens, runs)
     folder.mkdir(parents=True, exist_ok=True)
-    n_patches = _write_facts(lens, folder)
+    n_patches, canvases = _write_facts(lens, folder), canvases_of(lens)
     chosen = _chosen(lens, folder, plan, Path(world))
     main = RunConfig(
         model=model,
-        benchmark=PopeWorld(n_images=plan.n_images, folder=str(world)),
+        benchmark=PopeWorld(n_images=plan.n_images, canvases=canvases, folder=str(world)),
         conditions=main_conditions(chosen),
     )
     ablations = RunConfig(
         model=model,
-        benchmark=PopeWorld(n_images=plan.n_ablation_images, negatives=("adversarial",), folder=str(world)),
+        benchmark=PopeWorld(
+            n_images=plan.n_ablation_images, negatives=("adversarial",), canvases=canvases, folder=str(world)
+        ),
         conditions=ablation_conditions(plan, n_patches, lens.n_layers, lens.model_type, chosen),
     )
     captions = RunConfig(
         model=model,
-        benchmark=CaptionsWorld(n_images=plan.n_caption_images, folder=str(world)),
+        benchmark=CaptionsWorld(n_images=plan.n_caption_images, canvases=canvases, folder=str(world)),
         conditions=main_conditions(chosen),
     )
     for name, config in ((POPE, main), (ABLATIONS, ablations), (CAPTIONS, captions)):
@@ -102,7 +103,7 @@ def carry_out(
 
 
 def _write_facts(lens: Lens, folder: Path) -> int:
-    """What the runs do not record; returns the number of patches of a square picture."""
+    """What the runs do not record; returns the number of patches of the smallest picture."""
     facts = {
         "model_type": lens.model_type,
         "n_layers": lens.n_layers,
@@ -114,8 +115,9 @@ def _write_facts(lens: Lens, folder: Path) -> int:
 
 
 def _n_patches(lens: Lens) -> int:
-    picture = Image.new("RGB", (SQUARE.width, SQUARE.height))
-    return lens.prepare([Sample(picture, question="Is there a thing in the image?")]).layouts[0].grid.size
+    pictures = [Image.new("RGB", (canvas.width, canvas.height)) for canvas in canvases_of(lens)]
+    asked = [Sample(picture, question="Is there a thing in the image?") for picture in pictures]
+    return min(layout.grid.size for layout in lens.prepare(asked).layouts)
 
 
 def _chosen(lens: Lens, folder: Path, plan: Plan, world: Path) -> ScrConfig | None:
@@ -133,8 +135,9 @@ def _chosen(lens: Lens, folder: Path, plan: Plan, world: Path) -> ScrConfig | No
 def _write_side_tables(lens: Lens, folder: Path, plan: Plan, main: RunConfig, world: Path) -> None:
     questions = main.benchmark.questions(main.seed)
     images = sorted({q.image_id for q in questions})
-    scenes = export_world("test", scenes_for(plan.n_images), world)
-    captioned = export_world("test", plan.n_caption_images, world)
+    canvases = canvases_of(lens)
+    scenes = export_world("test", scenes_for(plan.n_images), world, canvases)
+    captioned = export_world("test", plan.n_caption_images, world, canvases)
     asked = one_per_image(questions, plan.n_credit_questions)
     model: dict[str, object] = {"model": lens.revision, "images": images}
     names = [f"{q.image_id} {q.text}" for q in asked]

@@ -10,8 +10,9 @@ from PIL import Image
 from torch import Tensor
 from transformers import Qwen2VLProcessor
 
-from scr_lens.errors import ContractError, DataError
+from scr_lens.errors import ContractError
 from scr_lens.families.base import Encoding, ModelFamily, require_equal
+from scr_lens.families.stills import refuse_videos
 from scr_lens.grid import PatchGrid
 
 
@@ -57,12 +58,7 @@ class Qwen2VLFamily(ModelFamily):
 
     def encode(self, processor: Any, images: Sequence[Image.Image], prompts: Sequence[str]) -> Encoding:
         """The processor's inputs; a prompt that asks for a video is refused before it is counted."""
-        for prompt in prompts:
-            if processor.video_token in prompt:
-                raise DataError(
-                    f"prompt {prompt!r} holds the video placeholder {processor.video_token!r}; "
-                    "leave it out: a sample is one still image"
-                )
+        refuse_videos(prompts, processor.video_token)
         return super().encode(processor, images, prompts)
 
     def grids(self, encoding: Encoding, config: Any) -> tuple[PatchGrid, ...]:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from scr_lens.analysis.hallucination import ALL_SPLITS, metric_difference, metrics_table
+from scr_lens.analysis.hallucination import ALL_SPLITS, metrics_table
+from scr_lens.analysis.rate_reduction import rate_reduction
 from scr_lens.analysis.records import of_split, pair_conditions, require_columns, split_names
 from scr_lens.errors import DataError
 
@@ -96,9 +97,10 @@ def _difference_row(pairs: Mapping[str, pd.DataFrame], row: Mapping[str, object]
     change = None
     if paired is not None:
         part = of_split(paired, split) if split in split_names(paired) else paired
-        change = metric_difference(part, "hallucination_rate")
-    ends = (np.nan,) * 3 if change is None else (change.estimate, change.low, change.high)
-    return {DIFFERENCE + end: value for end, value in zip(ENDS, ends, strict=True)}
+        if (part["label"] == "no").any():
+            change = rate_reduction(part, str(row["condition"]))
+    found = (np.nan,) * 3 if change is None else (change.estimate, change.high, change.low)
+    return {DIFFERENCE + end: 0.0 - value for end, value in zip(ENDS, found, strict=True)}
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from scr_lens.errors import ConfigError
@@ -46,6 +47,18 @@ class Canvas:
 
     def __str__(self) -> str:
         return f"{self.height}x{self.width}"
+
+    @classmethod
+    def parse(cls, text: str) -> Canvas:
+        """Reads a canvas such as "80x112", as a run's file names it: height, then width.
+
+        Raises:
+            ConfigError: If it is not of this form.
+        """
+        found = re.fullmatch(r"(\d+)x(\d+)", text)
+        if found is None:
+            raise ConfigError(f"canvas {text!r}: expected height and width in pixels, such as '80x112'")
+        return cls(int(found[1]), int(found[2]))
 
 
 SQUARE = Canvas(96, 96)

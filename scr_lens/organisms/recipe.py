@@ -108,7 +108,12 @@ LARGE: dict[str, Any] = {"d_model": 192, "n_layers": 12, "n_heads": 3, "d_mlp": 
 """Decoder of the larger organisms."""
 SHAPES = (SQUARE, Canvas(80, 112), Canvas(112, 80), Canvas(72, 128), Canvas(128, 72))
 """Canvases of about one area: 140 or 144 image tokens each."""
-TOKENIZER: dict[str, Any] = {"vision_width": 32, "vision_layers": 1, "pretrain_lr": 1e-3}
+TOKENIZER: dict[str, Any] = {
+    "vision_width": 32,
+    "vision_layers": 1,
+    "pretrain_lr": 1e-3,
+    "pretrain_steps": 2_500,
+}
 """Image tokenizer of the Chameleon organisms."""
 
 RECIPES: dict[str, Recipe] = {
@@ -120,6 +125,14 @@ RECIPES: dict[str, Recipe] = {
         Recipe(name="chameleon-large", model_type="chameleon", swin_norm=True, **TOKENIZER, **LARGE),
         Recipe(
             name="qwen2-vl-small", model_type="qwen2_vl", canvases=SHAPES, vision_width=64, vision_layers=3
+        ),
+        Recipe(
+            name="qwen-vl-small",
+            model_type="qwen",
+            vision_width=64,
+            vision_layers=3,
+            pretrain_steps=3_000,
+            steps=1_000,
         ),
     )
 }

@@ -29,7 +29,7 @@ BACKGROUND_WEIGHT = 0.2
 """Weight of background patches in the dense loss: most patches are background."""
 PRESENCE_WEIGHT = 1.0
 """Weight of the presence loss beside the yes/no loss."""
-FUSED = ("DecoderLayer", "EncoderLayer", "ResnetBlock")
+FUSED = ("DecoderLayer", "EncoderLayer", "ResnetBlock", "PatchBlock")
 """Endings of the class names of blocks that are worth compiling."""
 SETTLING_PICTURES = 1024
 """Pictures from which words (and codebooks) are initialized."""

@@ -10,6 +10,7 @@ import numpy as np
 from scr_lens.analysis.verdict import PredictionResult, correct_for_models
 from scr_lens.report.claim import ClaimResult, with_prediction
 from scr_lens.report.claims.registry import SECTIONS, claims
+from scr_lens.report.disclosures import all_disclosures
 from scr_lens.report.document import Bullets, Document, Heading, Link, Paragraph, Part, table_of
 
 Results = Mapping[str, Mapping[str, ClaimResult]]
@@ -60,6 +61,7 @@ def build_index(results: Results, notes: Mapping[str, str]) -> Document:
             for claim in chosen
         ]
         parts += [Heading(title), table_of(verdicts, ("claim", "paper", *models), "paper")]
+    parts += [Heading("Decided or changed after data had been seen"), Bullets(all_disclosures())]
     parts += [Heading("Reports of the models")]
     parts += [Link(f"{model}: full report with figures", f"{model}/report") for model in models]
     return Document("Every claim of the paper, on every model", tuple(parts))
@@ -76,13 +78,18 @@ def _summary(found: Results, notes: Mapping[str, str]) -> list[Part]:
                 for name in ("supported", "not supported", "inconclusive")
                 if name in measured
             )
-            counted.append(f"{claim.claim}: {text} of {len(found)} models")
+            counted.append(f"{claim.claim}: {text} of {_models(len(found))}")
     intro = (
-        f"{len(found)} models. Verdicts follow from image-clustered 95% intervals by rules fixed before the "
-        "data; p-values of one claim on several models are corrected by Holm."
+        f"{_models(len(found))}. Verdicts follow from image-clustered 95% intervals by rules fixed before "
+        "the data, except for what is listed at the end as decided later; p-values of one claim on several "
+        "models are corrected by Holm."
     )
     warnings = tuple(dict.fromkeys(text for text in notes.values() if text))
     return [Paragraph(intro), *(Paragraph(text) for text in warnings), Bullets(tuple(counted))]
+
+
+def _models(count: int) -> str:
+    return f"{count} model" + "s" * (count != 1)
 
 
 def _cell(result: ClaimResult) -> str:

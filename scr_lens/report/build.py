@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from scr_lens.analysis.audit import audit_rows
@@ -14,8 +15,9 @@ from scr_lens.evidence import Evidence
 from scr_lens.figures.provenance import run_origin, versions
 from scr_lens.paper import load
 from scr_lens.report.causal import CausalPart
-from scr_lens.report.claim import DASH, DESCRIBED, NOT_MEASURED, ClaimResult
+from scr_lens.report.claim import DASH, DESCRIBED, NOT_MEASURED, ClaimResult, R, Unit
 from scr_lens.report.claims.registry import SECTIONS, claims
+from scr_lens.report.disclosures import AFTER_DATA, CAUSAL_DISCLOSURES, all_disclosures
 from scr_lens.report.document import (
     Bullets,
     Document,
@@ -33,7 +35,7 @@ _FIGURES_OF: Mapping[str, tuple[str, ...]] = {
     "mechanism": ("c1-norm-credit", "p1-entropy", "figure-3", "p3-autocorrelation", "p4-strength"),
     "benefit": ("figure-2",),
     "ablations": ("figure-4a", "figure-4b", "figure-4c", "all-conditions"),
-    "inside": ("c2-norm-gain",),
+    "inside": ("c2-norm-gain", "proposition"),
     "errors": ("failures",),
 }
 _TABLES_OF: Mapping[str, tuple[str, ...]] = {
@@ -95,7 +97,8 @@ def _summary(results: Mapping[str, ClaimResult], causal: Sequence[CausalPart], n
     parts.append(
         Paragraph(
             f"Of {len(results)} claims: {listed}. Every verdict follows from a 95% interval, clustered by "
-            "image, by a rule that was fixed before the data; numbers are of this model only."
+            "image, by a rule that was fixed before the data, except for what 'How verdicts are made' lists "
+            "as decided later; numbers are of this model only."
         )
     )
     titles = {
@@ -109,7 +112,9 @@ def _summary(results: Mapping[str, ClaimResult], causal: Sequence[CausalPart], n
         lines = tuple(_line(r) for r in results.values() if r.outcome == outcome)
         if lines:
             parts += [Heading(title, 3), Bullets(lines)]
-    findings = tuple(_finding_line(f) for part in causal if part.outcome for f in part.outcome.findings)
+    findings = tuple(
+        _finding_line(f, part.name) for part in causal if part.outcome for f in part.outcome.findings
+    )
     return [*parts, Heading("Causal tests", 3), Bullets(findings)] if findings else parts
 
 
@@ -123,9 +128,13 @@ def _line(result: ClaimResult) -> str:
     return f"{result.claim}: {result.measured} (paper: {result.paper})"
 
 
-def _finding_line(found: PredictionResult) -> str:
-    numbers = f"{found.estimate:.3g} [{found.ci_low:.3g}, {found.ci_high:.3g}] {found.unit}"
-    return f"{found.name} ({found.estimator}): {numbers}, {found.verdict}"
+def _finding_line(found: PredictionResult, test: str) -> str:
+    if np.isnan(found.estimate):
+        numbers = f"not estimated, {'; '.join(found.caveats)}"
+    else:
+        numbers = Unit(found.unit).interval(found.estimate, found.ci_low, found.ci_high)
+    later = f" {AFTER_DATA}" if test in CAUSAL_DISCLOSURES else ""
+    return f"{found.name} ({found.estimator}): {numbers}, {found.verdict}{later}"
 
 
 def _section(section: str, results: Mapping[str, ClaimResult], drawn: Drawn) -> list[Part]:
@@ -195,7 +204,7 @@ def _causal(causal: Sequence[CausalPart], drawn: Drawn) -> list[Part]:
         )
         parts.append(table_of(rows, columns, *columns[2:7]))
         caveats = tuple(dict.fromkeys(c for found in part.outcome.findings for c in found.caveats))
-        parts.append(Bullets(caveats))
+        parts.append(Bullets((*CAUSAL_DISCLOSURES.get(part.name, ()), *part.outcome.remarks, *caveats)))
         parts += [
             picture for name, picture in drawn.pictures.items() if name.startswith(f"causal-{part.name}")
         ]
@@ -206,11 +215,11 @@ def _finding_row(found: PredictionResult) -> tuple[str, ...]:
     return (
         found.name,
         found.estimator,
-        f"{found.estimate:.3f} {found.unit}",
-        f"[{found.ci_low:.3f}, {found.ci_high:.3f}]",
+        f"{R.show(found.estimate)} {found.unit}" if np.isfinite(found.estimate) else DASH,
+        f"[{R.show(found.ci_low)}, {R.show(found.ci_high)}]" if np.isfinite(found.ci_low) else DASH,
         f"{found.n_images:,}",
         f"{found.n_questions:,}",
-        f"{found.detectable_effect:.3f}",
+        R.show(found.detectable_effect),
         found.verdict,
     )
 
@@ -223,7 +232,9 @@ def _rules() -> list[Part]:
         "corrected by Holm in the report across models."
     )
     table = rules_table()
-    return [Paragraph(text), table_of(table[["name", "rule"]].to_numpy().tolist(), ("rule", "in words"))]
+    rules = table_of(table[["name", "rule"]].to_numpy().tolist(), ("rule", "in words"))
+    later = [Heading("Decided or changed after data had been seen", 3), Bullets(all_disclosures())]
+    return [Paragraph(text), rules, *later]
 
 
 def _audit() -> list[Part]:

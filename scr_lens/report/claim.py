@@ -11,6 +11,7 @@ from scr_lens.analysis.interval import Interval
 from scr_lens.analysis.verdict import PredictionResult
 from scr_lens.errors import DataError
 from scr_lens.evidence import Evidence
+from scr_lens.report.disclosures import CLAIM_DISCLOSURES
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 DESCRIBED, NOT_MEASURED = "described", "not measured"
@@ -143,8 +144,9 @@ class Claim:
             found = self.test(evidence)
         except DataError as error:
             return replace(base, caveats=(str(error),))
+        later = CLAIM_DISCLOSURES.get(self.id, ())
         if isinstance(found, PredictionResult):
-            return with_prediction(base, found)
+            return with_prediction(base, replace(found, caveats=(*found.caveats, *later)))
         return replace(
             base,
             outcome=DESCRIBED,
@@ -154,7 +156,7 @@ class Claim:
             n_images=found.n_images,
             n_questions=found.n_questions,
             how=found.how,
-            caveats=found.caveats,
+            caveats=(*found.caveats, *later),
         )
 
 

@@ -16,7 +16,7 @@ h3 { font-size: 1.05rem; margin-top: 1.8rem; }
 table { border-collapse: collapse; font-size: 0.85rem; margin: 1rem 0; display: block; overflow-x: auto; }
 th, td { border-bottom: 1px solid #d9d9d9; padding: 0.3rem 0.7rem; text-align: left; vertical-align: top; }
 th { background: #f4f4f4; } td.number, th.number { text-align: right; white-space: nowrap; }
-td.supported, td.refuted, td.open { white-space: nowrap; }
+td.verdict { white-space: nowrap; }
 td.supported { background: #d6ecf8; } td.refuted { background: #fbe3d3; } td.open { background: #f4f4f4; }
 figure { margin: 1.2rem 0; } img { max-width: 100%; height: auto; }
 figcaption { color: #6b6b6b; font-size: 0.85rem; }
@@ -84,7 +84,13 @@ def _table(table: TextTable) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def _verdict_class(text: str) -> str:
+    """Color of a verdict, alone in its cell or behind a number and a colon; only alone it never wraps."""
+    name = _VERDICT_CLASSES.get(text.rpartition(": ")[2], "")
+    return f"{name} verdict" if name and text in _VERDICT_CLASSES else name
+
+
 def _cell(tag: str, text: str, right: bool) -> str:
-    name = "number" if right else _VERDICT_CLASSES.get(text, "") if tag == "td" else ""
+    name = "number" if right else _verdict_class(text) if tag == "td" else ""
     kind = f' class="{name}"' if name else ""
     return f"<{tag}{kind}>{escape(text)}</{tag}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from scr_lens.errors import StoreError
 from scr_lens.store import atomic, reader
+from scr_lens.store.conditions import add_conditions, copy_added
 from scr_lens.store.manifest import (
     ShardEntry,
     check_writer,
@@ -24,7 +26,7 @@ def merge_runs(runs: Sequence[str | Path], out: str | Path) -> int:
     """Copies the shards of several run directories into a new one.
 
     The new directory appears complete or not at all. Rows that several runs hold are kept once; they must
-    agree.
+    agree. Conditions that only some have are kept too.
 
     Args:
         runs: At least one run directory; all with the same settings and seeds.
@@ -40,14 +42,16 @@ def merge_runs(runs: Sequence[str | Path], out: str | Path) -> int:
     target = Path(out)
     if target.exists():
         raise StoreError(f"{target} exists already; give a new directory")
-    for folder in folders[1:]:
-        _check_same(folders[0], folder)
+    for first, other in itertools.combinations(folders, 2):
+        _check_same(first, other)
     part = target.with_name(f".{target.name}.merging")
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(parents=True)
         atomic.write_bytes(part / "run.json", (folders[0] / "run.json").read_bytes())
         for number, folder in enumerate(folders, start=1):
+            copy_added(folder, part)
+            add_conditions(part, reader.read_info(part), reader.read_info(folder))
             _copy(folder, part, number)
         rows = len(reader.read_run(part, ["key"]))
         part.rename(target)

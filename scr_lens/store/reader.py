@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scr_lens.errors import ConfigError, StoreError, unknown_name
+from scr_lens.store.conditions import with_added
 from scr_lens.store.frames import to_frame
 from scr_lens.store.keys import keys_digest
 from scr_lens.store.manifest import ShardEntry, check_version, read_manifests, unlisted_shards
@@ -63,7 +64,8 @@ def read_info(path: str | Path) -> dict[str, Any]:
         path: Run directory.
 
     Returns:
-        The content of run.json: versions, seeds, device, settings, git state, time.
+        The content of run.json (versions, seeds, device, settings, git state, time), with the conditions that
+        were added later.
 
     Raises:
         StoreError: If the directory holds no readable run of this schema version.
@@ -76,7 +78,7 @@ def read_info(path: str | Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise StoreError(f"cannot read {file}: {error}; restore it from a copy") from error
     check_version(file, info.get("schema_version") if isinstance(info, dict) else None)
-    return dict(info)
+    return with_added(Path(path), info)
 
 
 def completed_keys(path: str | Path, *, include_failed: bool = True) -> frozenset[str]:

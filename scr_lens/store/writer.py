@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from scr_lens.errors import ConfigError, DataError, StoreError
 from scr_lens.store import atomic, reader
+from scr_lens.store.conditions import add_conditions, by_name, seed_name
 from scr_lens.store.keys import keys_digest
 from scr_lens.store.lock import WriterLock
 from scr_lens.store.manifest import (
@@ -69,11 +70,13 @@ class RunStore:
 
         Args:
             path: Directory to create; its parents are created too.
-            config: Settings of the run as plain values, kept in run.json.
+            config: Settings of the run as plain values, kept in run.json. `conditions` may be a list
+                of tables, each with a `name`.
             seeds: Every seed by its purpose.
             device: Device of the model in words.
             writer: Name of this writer; each process on one directory needs its own.
-            exist_ok: Join an existing run if it has the same settings and seeds, instead of refusing.
+            exist_ok: Join an existing run if it has the same settings and seeds, instead of refusing. New
+                conditions are added to it; those that are left out stay.
 
         Returns:
             The store, open for writing.
@@ -88,7 +91,7 @@ class RunStore:
             Path(path).mkdir(parents=True, exist_ok=True)
             atomic.write_bytes(Path(path) / "run.json", content, overwrite=False)
         except FileExistsError:
-            _check_same_run(Path(path), json.loads(content), exist_ok=exist_ok)
+            _join(Path(path), json.loads(content), exist_ok=exist_ok)
         except OSError as error:
             raise StoreError(f"cannot create {path}: {error.strerror}; give a writable folder") from error
         return cls(path, writer)
@@ -244,18 +247,26 @@ def _run_json(info: Mapping[str, Any]) -> bytes:
         raise ConfigError(f"run settings cannot be kept as JSON ({error}); give plain values") from error
 
 
-def _check_same_run(path: Path, wanted: Mapping[str, Any], *, exist_ok: bool) -> None:
+def _join(path: Path, wanted: Mapping[str, Any], *, exist_ok: bool) -> None:
+    """Refuse another run; add conditions that the run lacks."""
     if not exist_ok:
         raise StoreError(f"{path} already holds a run; open it to resume, or give another directory")
-    difference = different_settings(reader.read_info(path), wanted)
+    existing = reader.read_info(path)
+    difference = different_settings(existing, wanted)
     if difference:
         raise StoreError(
             f"{path} holds another run: {difference}; give another directory or the same settings"
         )
+    try:
+        add_conditions(path, existing, wanted)
+    except FileExistsError:
+        _join(path, wanted, exist_ok=exist_ok)  # another process added it a moment ago: compare with that
+    except OSError as error:
+        raise StoreError(f"cannot write to {path}: {error.strerror}; give a writable folder") from error
 
 
 def different_settings(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Say in which setting or seed two runs differ.
+    """Say in which setting or seed two runs differ; conditions that only one of them has do not count.
 
     Args:
         existing: Content of a run.json.
@@ -264,11 +275,23 @@ def different_settings(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -
     Returns:
         The first difference with both values; "" if there is none.
     """
+    shared = by_name(existing).keys() & by_name(wanted).keys()
     for name in ("config", "seeds"):
-        old, new = existing.get(name), wanted[name]
+        old, new = _compared(existing, name, shared), _compared(wanted, name, shared)
         if old != new:
             return _difference(name, old, new)
     return ""
+
+
+def _compared(info: Mapping[str, Any], part: str, shared: Set[str]) -> Any:
+    """Settings or seeds of a run, of its conditions only the shared ones, by name."""
+    values, named = info.get(part), by_name(info)
+    if not named or not isinstance(values, Mapping):
+        return values
+    if part == "seeds":
+        others = {seed_name(name) for name in named if name not in shared}
+        return {key: value for key, value in values.items() if key not in others}
+    return {**values, "conditions": {name: one for name, one in named.items() if name in shared}}
 
 
 def _difference(place: str, old: Any, new: Any) -> str:

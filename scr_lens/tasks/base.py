@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from scr_lens.errors import ConfigError, DataError, unknown_name
 from scr_lens.measurement import Measurement
 from scr_lens.questions import Question
+from scr_lens.trace import Lens
+from scr_lens.world_benchmark import canvases_of
 
 
 class Task(Protocol):
@@ -38,6 +41,20 @@ class Task(Protocol):
         Raises:
             DataError: If a file is missing or malformed.
         """
+
+
+def for_model(task: Any, lens: Lens) -> Any:
+    """A task with what it leaves to the model filled in: the sizes of rendered pictures.
+
+    Args:
+        task: A task.
+        lens: The model that will be asked.
+
+    Returns:
+        The task; the same object where nothing was left open, so that a second call changes nothing.
+    """
+    has_open_canvases = getattr(task, "canvases", ()) is None
+    return replace(task, canvases=canvases_of(lens)) if has_open_canvases else task
 
 
 def require_count(name: str, value: object, *, optional: bool = False) -> None:

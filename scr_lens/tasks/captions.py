@@ -11,12 +11,13 @@ from typing import ClassVar
 from scr_lens.benchmarks import CocoImage, read_captions, resolve_image
 from scr_lens.errors import DataError
 from scr_lens.measurement import Measurement, WrittenAnswers
+from scr_lens.organisms.canvas import SQUARE, Canvas
 from scr_lens.organisms.export import export_world
 from scr_lens.organisms.language import DESCRIBE
 from scr_lens.organisms.world import Split
 from scr_lens.questions import Question
 from scr_lens.tasks.base import require_count, require_folder, require_text
-from scr_lens.tasks.pope import require_scenes
+from scr_lens.tasks.pope import require_canvases, require_scenes
 
 ONE_SENTENCE = "Provide a one-sentence caption for the provided image."
 """Prompt of lmms-eval's COCO captions, whose CIDEr is in the range that papers report."""
@@ -31,6 +32,7 @@ class CaptionsWorld:
         n_images: Pictures, the first of the split.
         prompt: Request for a caption.
         max_new_tokens: Most tokens of a caption.
+        canvases: Sizes of the pictures, which take turns; None takes those that the model was trained on.
         folder: Where pictures and annotations are kept; rendered when missing.
 
     Raises:
@@ -44,6 +46,7 @@ class CaptionsWorld:
     n_images: int = 200
     prompt: str = DESCRIBE[0]
     max_new_tokens: int = 48
+    canvases: tuple[Canvas, ...] | None = None
     folder: str = "data/world"
 
     def __post_init__(self) -> None:
@@ -51,6 +54,7 @@ class CaptionsWorld:
         require_count("n_images", self.n_images)
         require_text("prompt", self.prompt)
         require_count("max_new_tokens", self.max_new_tokens)
+        require_canvases(self.canvases)
         require_text("folder", self.folder)
 
     @property
@@ -59,9 +63,9 @@ class CaptionsWorld:
         return WrittenAnswers(self.max_new_tokens)
 
     def questions(self, seed: int) -> tuple[Question, ...]:
-        """Renders what is missing; nothing is drawn."""
+        """Renders what is missing; nothing is drawn. Pictures are square without canvases."""
         del seed
-        files = export_world(self.split, self.n_images, Path(self.folder))
+        files = export_world(self.split, self.n_images, Path(self.folder), self.canvases or (SQUARE,))
         return _requests(read_captions(files.captions).images, files.images, self.prompt)
 
 

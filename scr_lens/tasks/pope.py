@@ -10,6 +10,7 @@ from scr_lens.benchmarks import SPLITS, read_questions, resolve_image
 from scr_lens.errors import ConfigError, DataError, unknown_name
 from scr_lens.json_records import read_records
 from scr_lens.measurement import Measurement, YesNoAnswers
+from scr_lens.organisms.canvas import SQUARE, Canvas
 from scr_lens.organisms.world import Split
 from scr_lens.questions import Question
 from scr_lens.tasks.base import require_choices, require_count, require_folder, require_text
@@ -24,6 +25,7 @@ class PopeWorld:
         split: Scenes: "train", "validation" or "test".
         n_images: Pictures.
         negatives: POPE splits: any of "random", "popular", "adversarial".
+        canvases: Sizes of the pictures, which take turns; None takes those that the model was trained on.
         folder: Where pictures and annotations are kept; rendered when missing.
 
     Raises:
@@ -36,12 +38,14 @@ class PopeWorld:
     split: Split = "test"
     n_images: int = 500
     negatives: tuple[str, ...] = SPLITS
+    canvases: tuple[Canvas, ...] | None = None
     folder: str = "data/world"
 
     def __post_init__(self) -> None:
         require_scenes(self.split)
         require_count("n_images", self.n_images)
         require_choices("negatives", self.negatives, SPLITS)
+        require_canvases(self.canvases)
         require_text("folder", self.folder)
 
     @property
@@ -50,9 +54,15 @@ class PopeWorld:
         return YesNoAnswers()
 
     def questions(self, seed: int) -> tuple[Question, ...]:
-        """Renders what is missing and builds the questions; see `world_pope`."""
-        folder = Path(self.folder)
-        return world_pope(self.split, self.n_images, folder, seed=seed, negatives=self.negatives)
+        """Renders what is missing and builds the questions, see `world_pope`; square without canvases."""
+        return world_pope(
+            self.split,
+            self.n_images,
+            Path(self.folder),
+            seed=seed,
+            negatives=self.negatives,
+            canvases=self.canvases or (SQUARE,),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +120,22 @@ def _require_images(file: str, images: Path) -> None:
             resolve_image(images, record.text("image"))
         except DataError as error:
             raise DataError(f"{record.place}: {error}") from error
+
+
+def require_canvases(canvases: object) -> None:
+    """Refuses what is neither None nor a list of distinct sizes.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    if canvases is None:
+        return
+    sizes = canvases if isinstance(canvases, tuple) else ()
+    if not sizes or len(set(sizes)) != len(sizes) or not all(isinstance(size, Canvas) for size in sizes):
+        raise ConfigError(
+            f"benchmark.canvases is {canvases!r}; give a list of distinct sizes such as ['96x96', '80x112'], "
+            "or leave it out for the model's own"
+        )
 
 
 def require_scenes(split: object) -> None:

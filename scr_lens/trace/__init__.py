@@ -1,11 +1,12 @@
 """Running a model and looking inside: the only package that imports nnsight.
 
 `load` gives a `Lens`, `Lens.prepare` turns `Sample`s into a `Batch`, `run_pass` runs it with an intervention
-and returns a `PassRecord`. `diagnose`, `credit_maps` and `generate` are built on these; `Lens.trace`, `apply`
-and `walk` put the same interventions into a user's own nnsight trace.
+and returns a `PassRecord`. `diagnose`, `credit_maps` and `generate` are built on these. `build_intervention`
+makes a named method ready for a batch; `Lens.trace`, `apply` and `walk` put it into one's own nnsight trace.
 """
 
 from scr_lens.trace.ablation import ablation_credit
+from scr_lens.trace.building import build_intervention
 from scr_lens.trace.capture import CaptureSpec
 from scr_lens.trace.credit import ESTIMATORS, credit_maps
 from scr_lens.trace.diagnosis import diagnose
@@ -32,6 +33,7 @@ __all__ = [
     "YesNo",
     "ablation_credit",
     "apply",
+    "build_intervention",
     "credit_maps",
     "diagnose",
     "encode_images",

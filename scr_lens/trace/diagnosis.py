@@ -1,7 +1,5 @@
 """The diagnostic pass: one attention map per sample, and the pass stops as soon as it is known."""
 
-import hashlib
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -45,15 +43,11 @@ def diagnose(
 
 def _per_image(lens: Lens, batch: Batch, config: DiagnosticConfig) -> tuple[Tensor, ...]:
     """One map per distinct image, from the fixed prompt, handed to every sample with that image."""
-    keys = [_image_key(sample) for sample in batch.samples]
+    keys = [sample.image_digest for sample in batch.samples]
     first = {key: keys.index(key) for key in dict.fromkeys(keys)}
     images = [Sample(batch.samples[i].image, question=config.image_prompt) for i in first.values()]
     maps = dict(zip(first, _maps(lens, lens.prepare(images), config), strict=True))
     return tuple(maps[key].clone() for key in keys)
-
-
-def _image_key(sample: Sample) -> str:
-    return hashlib.sha256(f"{sample.image.size}".encode() + sample.image.tobytes()).hexdigest()
 
 
 def _maps(lens: Lens, batch: Batch, config: DiagnosticConfig) -> tuple[Tensor, ...]:

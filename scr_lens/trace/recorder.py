@@ -66,12 +66,14 @@ class Recorder:
             rows: What the registered attention returned.
 
         Raises:
-            ContractError: If it returned nothing, so the model does not run with the registered attention.
+            ContractError: If these are not the rows that were asked for, so the model does not run with the
+                registered attention.
         """
-        if rows is None or self.request is None:
+        if rows is None or self.request is None or not self.request.is_shape_of(rows):
+            found = "no attention rows" if rows is None else f"attention of shape {list(rows.shape)}"
             raise ContractError(
-                f"block {layer} returned no attention rows; the model must run with attn_implementation "
-                "'scr_rows': load it with scr_lens.load and do not change its attention afterwards"
+                f"block {layer} returned {found} instead of the rows asked for; the model must run with "
+                "attn_implementation 'scr_rows': load it with scr_lens.load and leave its attention as it is"
             )
         asks = self.placement.askers(self.request, self.capture.queries).to(rows)
         total = torch.einsum("rhqn,rsq->rshn", rows, asks)

@@ -90,6 +90,14 @@ class RowRequest:
             and offset <= self.first_query
         )
 
+    def is_shape_of(self, rows: Tensor) -> bool:
+        """Whether rows `[batch, head, query, patch]` are as many as were asked for.
+
+        Eager attention returns all queries and all keys, which are more: the patches come before the text.
+        """
+        wanted = (*self.queries.shape, self.images.shape[1])
+        return rows.ndim == 4 and (rows.shape[0], *rows.shape[2:]) == wanted
+
 
 def pad_positions(
     positions: Sequence[Int[Tensor, "_"]],

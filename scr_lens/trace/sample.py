@@ -1,5 +1,6 @@
 """One (image, question) pair as a user states it, and a batch of them as a model takes it."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -39,6 +40,11 @@ class Sample:
             if text is not None and (not isinstance(text, str) or not text.strip()):
                 raise DataError(f"{name} is {text!r}; give a text that is not empty")
         object.__setattr__(self, "image", _rgb(self.image))
+
+    @property
+    def image_digest(self) -> str:
+        """SHA-256 of the image's size and pixels: the same for the same picture, whatever its name."""
+        return hashlib.sha256(f"{self.image.size}".encode() + self.image.tobytes()).hexdigest()
 
     def rendered(self, placeholder: str, template: str) -> str:
         """The sample's complete prompt.

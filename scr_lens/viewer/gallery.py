@@ -14,6 +14,8 @@ from PIL import Image
 
 from scr_lens.errors import ConfigError, DataError, unknown_name
 from scr_lens.grid import PatchGrid
+from scr_lens.organisms.recipe import RECIPES
+from scr_lens.organisms.shipped import NOTE
 from scr_lens.store import read_run
 from scr_lens.viewer.arrays import ArrayType
 from scr_lens.viewer.payload import FORMAT, VERSION, Payload, describe_maps, pack, ranges, span
@@ -182,6 +184,15 @@ def _question(group: pd.DataFrame, maps: Mapping[str, Any]) -> StoredQuestion:
     return StoredQuestion(rows=rows, maps={name: maps[row.key] for name, row in rows.items()})
 
 
+def caveat_of(models: Sequence[str]) -> str:
+    """What a reader of some models' stored answers has to know; empty unless an organism is among them.
+
+    Args:
+        models: The `model_id`s of stored rows: names, folders or hub names.
+    """
+    return NOTE if any(Path(model).name in RECIPES for model in models) else ""
+
+
 def _index(
     run: str, questions: Sequence[StoredQuestion], names: tuple[str, ...], n_questions: int, pool: _Pictures
 ) -> dict[str, Any]:
@@ -193,7 +204,7 @@ def _index(
         "version": VERSION,
         "kind": "gallery",
         "title": run,
-        "note": "",
+        "note": caveat_of(models),
         "facts": [
             ["model", ", ".join(models)],
             ["benchmark", ", ".join(benchmarks)],

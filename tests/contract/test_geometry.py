@@ -7,7 +7,8 @@ from families import TinyFamily, View
 from PIL import Image
 from tiny import Twins, noise_image
 
-from scr_lens.trace import Batch, Lens, Sample
+from scr_lens.inspection import inspect_image
+from scr_lens.trace import Batch, CaptureSpec, Lens, Sample, run_pass
 
 PICTURES = 6
 
@@ -49,3 +50,41 @@ def test_a_planted_change_peaks_in_its_own_cell(twins: Twins, tiny_family: TinyF
         change = (after - plain).norm(dim=-1).mean(0)
         peak = int(change.argmax())
         assert (view.grid.row(peak), view.grid.col(peak)) == cell, change.reshape(view.grid.height, -1)
+
+
+def norm_map(lens: Lens, picture: Image.Image) -> np.ndarray:
+    """What `inspect` draws of the norms behind the first block, on the grid."""
+    seen = inspect_image(lens, Sample(picture, question="what ?"), method="identity")
+    return seen.grid.as_map(seen.before.resid_norm[0])
+
+
+def late_cell(view: View) -> tuple[int, int]:
+    """A cell with few cells behind it in raster order: those change too, through causal attention."""
+    return view.grid.height - 1, 1
+
+
+def test_a_residual_changes_most_in_the_planted_cell(twins: Twins, tiny_family: TinyFamily) -> None:
+    view = tiny_family.views[1]
+    bases = [noise_image(seed, *view.size) for seed in range(PICTURES)]
+    pictures = [*bases, *(planted(base, view, late_cell(view)) for base in bases)]
+    batch = twins.lens.prepare([Sample(picture, question="what ?") for picture in pictures])
+    records = run_pass(twins.lens, batch, CaptureSpec(residuals=(0,))).samples
+    residuals = torch.stack([record.residuals[0] for record in records])
+    change = (residuals[PICTURES:] - residuals[:PICTURES]).norm(dim=-1).mean(0)
+    peak = int(change.argmax())
+    assert (view.grid.row(peak), view.grid.col(peak)) == late_cell(view), change.reshape(view.grid.height, -1)
+
+
+def test_an_inspected_norm_changes_most_in_the_planted_cell(twins: Twins, tiny_family: TinyFamily) -> None:
+    """Also for the resampler, whose queries look at their own cells here; those of a trained one need not."""
+    if tiny_family.normalization != "pre-norm":
+        pytest.skip("a block that normalizes what it adds adds about as much to every norm, changed or not")
+    view = tiny_family.views[1]
+    bases = [noise_image(seed, *view.size) for seed in range(PICTURES)]
+    changes = [
+        np.abs(norm_map(twins.lens, planted(base, view, late_cell(view))) - norm_map(twins.lens, base))
+        for base in bases
+    ]
+    change = np.mean(changes, axis=0)
+    assert change.shape == (view.grid.height, view.grid.width)
+    assert np.unravel_index(change.argmax(), change.shape) == late_cell(view), change.round(3)

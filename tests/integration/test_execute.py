@@ -84,6 +84,46 @@ def test_shards_give_the_rows_of_one(tmp_path, config, lens, whole):
     assert execute(config, tmp_path / "run", lens=lens).done == 0
 
 
+def test_decoding_methods_run_in_processes_and_shards_and_from_a_file(
+    tmp_path, config, lens, monkeypatch, capsys
+):
+    text = f"""
+model = "{config.model}"
+device = "cpu"
+batch_size = 12
+[benchmark]
+name = "pope-world"
+n_images = 10
+folder = "{config.benchmark.folder}"
+[[conditions]]
+method = "vanilla"
+[[conditions]]
+name = "noisy"
+method = "vcd"
+alpha = 2.0
+seed = 3
+"""
+    (tmp_path / "run.toml").write_text(text)
+    settings = RunConfig.from_toml(tmp_path / "run.toml")
+    execute(settings, tmp_path / "whole", lens=lens)
+    expected = rows(tmp_path / "whole")
+    assert sum("'condition': 'noisy'" in row for row in expected) == len(expected) / 2
+    summary = execute(settings, tmp_path / "jobs", jobs=2, lens=lens)
+    assert summary.done == len(expected) and rows(tmp_path / "jobs") == expected
+    for i in (1, 2):
+        execute(settings, tmp_path / "shards", shard=Shard(i, 2), lens=lens)
+    assert rows(tmp_path / "shards") == expected
+    noisy = read_info(tmp_path / "jobs")["config"]["conditions"][1]
+    assert (noisy["method"], noisy["alpha"], noisy["seed"]) == ("vcd", 2.0, 3)
+    assert read_info(tmp_path / "jobs")["seeds"]["condition noisy"] == 3
+    (tmp_path / "run.toml").write_text(text.replace("alpha", "alhpa"))
+    capsys.readouterr()  # progress bars
+    assert call(monkeypatch, "run", tmp_path / "run.toml", "--out", tmp_path / "other") == 2
+    error = capsys.readouterr().err
+    assert "condition 'noisy': unknown condition setting 'alhpa'; did you mean 'alpha'?" in error
+    assert error.count("\n") == 1
+
+
 def test_shards_in_directories_of_their_own_are_merged(tmp_path, config, lens, whole, monkeypatch, capsys):
     for i in (1, 2):
         execute(config, tmp_path / f"part{i}", shard=Shard(i, 2), lens=lens)
@@ -114,6 +154,30 @@ def test_another_run_or_model_is_not_mixed_in(folder, config, lens, whole):
         execute(config, folder / "whole", shard=Shard(1, 2), lens=lens)
     with pytest.raises(ConfigError, match="jobs is 0"):
         execute(config, folder / "whole", jobs=0)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_one_more_condition_is_added_to_a_run(tmp_path, config, lens, whole, jobs):
+    more = replace(config, conditions=(*config.conditions, *standard_conditions(["uniform-smooth"])))
+    execute(config, tmp_path / "run", lens=lens)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.parquet")}
+    summary = execute(more, tmp_path / "run", lens=lens, jobs=jobs)
+    assert (summary.done, summary.stored_before) == (len(whole) // 2, len(whole))
+    after = {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.parquet")}
+    assert before.items() < after.items()  # what was stored is not touched
+    added = [row for row in rows(tmp_path / "run") if row not in whole]
+    execute(more, tmp_path / "at-once", lens=lens)
+    assert rows(tmp_path / "run") == rows(tmp_path / "at-once")
+    assert len(added) == len(whole) // 2
+    assert [c["name"] for c in read_info(tmp_path / "run")["config"]["conditions"]][-1] == "uniform-smooth"
+    assert (
+        execute(more, tmp_path / "run", lens=lens).done
+        == execute(config, tmp_path / "run", lens=lens).done
+        == 0
+    )
+    changed = replace(config, conditions=standard_conditions(["uniform-smooth"], ScrConfig(lambda_=2.0)))
+    with pytest.raises(StoreError, match=r"config\.conditions\.uniform-smooth\.lambda is 1\.1, not 2\.0"):
+        execute(changed, tmp_path / "run", lens=lens)
 
 
 def test_the_error_of_a_worker_is_the_user_s(tmp_path, config, lens, whole):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from scr_lens import real_size
-from scr_lens.bench import Ratio
+from scr_lens.analysis.paired_ratio import Ratio
 from scr_lens.cli import main
 from scr_lens.errors import ConfigError
 from scr_lens.families.published import PublishedModel, build_published, read_published

@@ -10,6 +10,7 @@ import pytest
 import torch
 from tiny import noise_image
 
+from scr_lens import answering
 from scr_lens import run as run_module
 from scr_lens.analysis.entropy import credit_entropy
 from scr_lens.comparison import baseline_pass, diagnostic_capture, treatment
@@ -165,14 +166,14 @@ def test_a_failed_row_is_tried_again(lens, questions, tmp_path):
 
 
 def test_maps_that_are_not_finite_fail_their_own_row_only(lens, questions, tmp_path, monkeypatch):
-    plain = run_module.treated_pass
+    plain = answering.treated_pass
 
     def overflowing(*arguments):
         record = plain(*arguments)
         record.samples[1].resid_norm[2, 3] = float("nan")
         return record
 
-    monkeypatch.setattr(run_module, "treated_pass", overflowing)
+    monkeypatch.setattr(answering, "treated_pass", overflowing)
     with RunStore.create(tmp_path / "run") as store:
         summary = run_questions(lens, questions, CONDITIONS[:2], store, benchmark="b")
     frame = read_run(tmp_path / "run")
@@ -183,14 +184,14 @@ def test_maps_that_are_not_finite_fail_their_own_row_only(lens, questions, tmp_p
 
 
 def test_a_norm_too_large_for_the_store_fails_its_own_row_only(lens, questions, tmp_path, monkeypatch):
-    plain = run_module.treated_pass
+    plain = answering.treated_pass
 
     def large(*arguments):
         record = plain(*arguments)
         record.samples[0].resid_norm[0, 0] = 1e6
         return record
 
-    monkeypatch.setattr(run_module, "treated_pass", large)
+    monkeypatch.setattr(answering, "treated_pass", large)
     with RunStore.create(tmp_path / "run") as store:
         summary = run_questions(lens, questions, CONDITIONS[:2], store, benchmark="b")
     frame = read_run(tmp_path / "run")

@@ -1,11 +1,18 @@
+import json
+import pickle
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from scr_lens.config import LayerRange
+from scr_lens.config import LayerRange, ScrConfig
+from scr_lens.decoding import Sampling, make_decoder
+from scr_lens.decoding.opera import Opera
+from scr_lens.decoding.vcd import Vcd
 from scr_lens.errors import ConfigError, DataError
-from scr_lens.questions import standard_conditions
+from scr_lens.questions import Condition, standard_conditions
 from scr_lens.run_config import RunConfig
+from scr_lens.serialization import to_dict
 from scr_lens.tasks import TASKS, CaptionsWorld, PopeWorld
 
 TEXT = """
@@ -126,3 +133,65 @@ def test_shipped_files_can_be_read():
     configs = [RunConfig.from_toml(file) for file in files]
     assert {config.benchmark.name for config in configs} >= {"pope", "pope-world", "captions-world"}
     assert {config.benchmark.name for config in configs} <= set(TASKS)
+
+
+def of_conditions(text: str) -> RunConfig:
+    return RunConfig.from_dict(tomllib.loads('seed = 4\n[benchmark]\nname = "pope-world"\n' + text))
+
+
+def test_decoding_methods_are_conditions_with_their_own_settings():
+    config = of_conditions(
+        '[[conditions]]\nname = "vcd-weak"\nmethod = "vcd"\nalpha = 0.5\nseed = 9\n'
+        "[conditions.sampling]\ntemperature = 0.7\n"
+        '[[conditions]]\nmethod = "opera"\nbeams = 3\n'
+        '[[conditions]]\nmethod = "sid"\n'
+        '[[conditions]]\nmethod = "vanilla"\n'
+    )
+    weak, opera, sid, vanilla = config.conditions
+    assert weak.config == Vcd(alpha=0.5, seed=9, sampling=Sampling(temperature=0.7))
+    assert opera.config == Opera(beams=3) and sid.config == make_decoder("sid", {"seed": 4})
+    assert vanilla.config == ScrConfig(seed=4)  # both kinds have it; it stays the untouched pass
+    assert [c.name for c in config.conditions] == ["vcd-weak", "opera", "sid", "vanilla"]
+    assert config.seeds() == {
+        "benchmark": 4,
+        "condition vcd-weak": 9,
+        "condition opera": 0,
+        "condition sid": 4,
+        "condition vanilla": 4,
+    }
+    json.dumps(config.identity())
+    assert weak.settings == {"method": "vcd", **to_dict(weak.config)}
+    other = Condition(name="vcd-weak", method="vcd", config=Vcd(alpha=0.6, seed=9))
+    assert (
+        len({weak.digest(), other.digest(), Condition(name="v", method="vcd", config=other.config).digest()})
+        == 3
+    )
+    assert pickle.loads(pickle.dumps(config)) == config  # noqa: S301 - workers get it that way
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("alhpa = 1.0", "condition 'mine': unknown condition setting 'alhpa'; did you mean 'alpha'?"),
+        ("lambda = 1.2", "condition 'mine': unknown condition setting 'lambda'"),
+        ("timestep = 1000", "condition 'mine': vcd: timestep is 1000; give a number from 0 to 999"),
+        ("sampling = { temperture = 1.0 }", "condition 'mine': unknown Sampling key 'temperture'"),
+    ],
+)
+def test_a_wrong_setting_of_a_decoding_method_names_its_condition(line, message):
+    with pytest.raises(ConfigError) as caught:
+        of_conditions(f'[[conditions]]\nname = "mine"\nmethod = "vcd"\n{line}\n')
+    assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
+
+
+def test_settings_of_another_method_are_refused():
+    with pytest.raises(
+        ConfigError, match=r"condition 'a': 'vcd' is a decoding method.*make_decoder\('vcd'\)"
+    ):
+        Condition(name="a", method="vcd")
+    with pytest.raises(ConfigError, match="condition 'a': method is 'sid', its settings are of 'vcd'"):
+        Condition(name="a", method="sid", config=Vcd())
+    with pytest.raises(ConfigError, match="unknown method 'opra'; did you mean 'opera'"):
+        Condition(name="a", method="opra")
+    mixed = standard_conditions(["scr", "dola"], ScrConfig(lambda_=1.3))
+    assert [c.config for c in mixed] == [ScrConfig(lambda_=1.3), make_decoder("dola")]

@@ -1,10 +1,12 @@
 """When a causal claim counts as supported: the rules, and how a result is built from one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from scr_lens.analysis.interval import Interval
 from scr_lens.analysis.power import detectable_correlation, detectable_effect
+from scr_lens.analysis.unchanged import NONE_CHANGED, widened
 from scr_lens.analysis.verdict import PredictionResult, VerdictRule, decide
 from scr_lens.errors import DataError, unknown_name
 
@@ -56,6 +58,9 @@ _RULES = (
         unit="(logits)",
     ),
 )
+_RATES: Mapping[str, int] = MappingProxyType({"scene prior": 1, "SCR on prior": 2})
+"""Rules about rates, and by how much one image can change them: twice as much for a difference of
+differences. Where no image changed at all, their interval is the exact bound, as for the paper's claims."""
 CAUSAL_RULES: Mapping[str, VerdictRule] = MappingProxyType({rule.name: rule for rule in _RULES})
 
 
@@ -87,6 +92,8 @@ def conclude_causal(
     if name not in CAUSAL_RULES:
         raise DataError(unknown_name("causal claim", name, CAUSAL_RULES))
     rule = CAUSAL_RULES[name]
+    if name in _RATES:
+        interval = _stretched(widened(interval), _RATES[name])
     return PredictionResult(
         name=name,
         estimate=interval.estimate,
@@ -103,6 +110,14 @@ def conclude_causal(
         detectable_effect=_detectable(rule, interval),
         caveats=tuple(caveats),
     )
+
+
+def _stretched(interval: Interval, factor: int) -> Interval:
+    """The exact bound of quantities that one image can change by more than 1; others unchanged."""
+    if interval.method != NONE_CHANGED:
+        return interval
+    ends = {"low": factor * interval.low, "high": factor * interval.high, "se": factor * interval.se}
+    return replace(interval, **ends)
 
 
 def _detectable(rule: VerdictRule, interval: Interval) -> float:

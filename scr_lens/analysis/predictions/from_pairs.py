@@ -9,22 +9,10 @@ from scr_lens.analysis.bootstrap import DEFAULT_OPTIONS, IntervalOptions
 from scr_lens.analysis.predictions.inverted_u import inverted_u
 from scr_lens.analysis.predictions.overall_gain import overall_gain
 from scr_lens.analysis.predictions.stratified_gain import entropy_gain, spatial_gain
-from scr_lens.analysis.records import absent_questions, normalized_entropy, pair_conditions, said_yes
+from scr_lens.analysis.rate_reduction import gain_of
+from scr_lens.analysis.records import absent_questions, normalized_entropy, pair_conditions
 from scr_lens.analysis.verdict import PredictionResult
 from scr_lens.errors import DataError
-
-
-def gain_of(paired: pd.DataFrame) -> np.ndarray:
-    """Hallucinations removed per question.
-
-    Args:
-        paired: Rows of `records.pair_conditions`, absent objects only.
-
-    Returns:
-        False yes at baseline minus false yes under treatment: 1 removed, -1 added, 0 unchanged.
-    """
-    gain: np.ndarray = said_yes(paired) - said_yes(paired, "answer_treated")
-    return gain
 
 
 def p2(

@@ -16,10 +16,8 @@ from scr_lens.analysis.conditions import (
     variants,
 )
 from scr_lens.analysis.hallucination import metric_interval
-from scr_lens.analysis.means import mean_interval
-from scr_lens.analysis.predictions.from_pairs import gain_of
+from scr_lens.analysis.rate_reduction import rate_reduction
 from scr_lens.analysis.records import absent_questions, of_condition, pair_conditions
-from scr_lens.analysis.unchanged import widened
 from scr_lens.evidence import Evidence
 from scr_lens.figures.paper.parts import (
     MARKERS,
@@ -264,10 +262,8 @@ def draw_conditions(table: pd.DataFrame) -> Figure:
 
 
 def _gain_row(shared: pd.DataFrame, name: str, label: str) -> dict[str, object]:
-    rows = absent_questions(pair_conditions(shared, "vanilla", name))
-    mean = mean_interval(gain_of(rows), rows["image_id"].tolist())
-    found = mean if name == "identity" else widened(mean)  # the identity changes nothing by construction
-    return measured_row(found, len(rows), label=label, condition=name)
+    rows = pair_conditions(shared, "vanilla", name)
+    return measured_row(rate_reduction(rows, name), len(absent_questions(rows)), label=label, condition=name)
 
 
 def _two_sides(

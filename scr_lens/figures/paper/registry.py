@@ -43,6 +43,7 @@ from scr_lens.figures.paper.tables import (
     collect_splits,
     collect_variants,
 )
+from scr_lens.figures.paper.trade_off import collect_trade_off, draw_trade_off
 from scr_lens.figures.paper.trends import collect_trends, draw_trends
 
 
@@ -117,6 +118,12 @@ _FIGURES = (
         description="Growth of the total norm, layer by layer.",
         collect=collect_norm_gain,
         draw=draw_norm_gain,
+    ),
+    PaperFigure(
+        id="proposition",
+        description="The Proposition: entropy gained against change of the norms, and SCR's step.",
+        collect=collect_trade_off,
+        draw=draw_trade_off,
     ),
     PaperFigure(
         id="p1-entropy",

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from scr_lens.analysis.conditions import MissingEvidenceError, main_split, require_conditions
 from scr_lens.analysis.means import mean_interval
-from scr_lens.analysis.predictions.from_pairs import gain_of
+from scr_lens.analysis.rate_reduction import gain_of
 from scr_lens.analysis.records import absent_questions, normalized_entropy, pair_conditions
 from scr_lens.analysis.strata import gains_by_stratum
 from scr_lens.analysis.unchanged import unchanged_bound

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from scr_lens.analysis.conditions import condition_names, main_split, require_conditions
-from scr_lens.analysis.hallucination import metric_difference, metric_interval
+from scr_lens.analysis.hallucination import metric_interval
 from scr_lens.analysis.interval import Interval
 from scr_lens.analysis.means import mean_interval, ratio_interval
 from scr_lens.analysis.predictions.from_baseline import p1, p1_binned
+from scr_lens.analysis.rate_reduction import rate_reduction
 from scr_lens.analysis.records import of_condition, of_split, pair_conditions, split_names
 from scr_lens.errors import DataError
 from scr_lens.evidence import Evidence
@@ -21,11 +22,13 @@ from scr_lens.figures.paper.parts import MEASURED, METHOD_NAMES, PAPER
 from scr_lens.figures.tables import ordered_conditions
 from scr_lens.paper import table as paper_table
 
-_METHODS = {
+PAPER_METHODS = {
     **{name.lower(): name for name in ("OPERA", "VCD", "VLI", "CRoPS", "SID")},
     "avcd": "OA-VCD",
     **METHOD_NAMES,
 }
+"""Names of methods in the paper's tables, by their names here."""
+
 _SPLITS = ("random", "popular", "adversarial")
 
 
@@ -59,7 +62,7 @@ def collect_main(evidence: Evidence, number: int) -> pd.DataFrame:
     """
     require_conditions(evidence.answers, "vanilla")
     paper = paper_table(number).drop(columns=["hr_pm", "accuracy_pm", "cider_pm"]).assign(source=PAPER)
-    held = [name for name in ordered_conditions(condition_names(evidence.answers)) if name in _METHODS]
+    held = [name for name in ordered_conditions(condition_names(evidence.answers)) if name in PAPER_METHODS]
     rows = [_main_row(evidence, name) for name in held]
     columns = ["hr", "accuracy", "cider", "hr_reduction"]
     return _ordered([*paper.to_dict("records"), *rows], ["model", "method"], columns)
@@ -68,7 +71,7 @@ def collect_main(evidence: Evidence, number: int) -> pd.DataFrame:
 def _main_row(evidence: Evidence, name: str) -> dict[str, Any]:
     frame = main_split(evidence.answers)
     part = of_condition(frame, name)
-    row: dict[str, Any] = {"source": MEASURED, "model": evidence.name, "method": _METHODS[name]}
+    row: dict[str, Any] = {"source": MEASURED, "model": evidence.name, "method": PAPER_METHODS[name]}
     row |= ends("hr", metric_interval(part, "hallucination_rate"))
     row |= ends("accuracy", metric_interval(part, "accuracy"))
     row |= {"n_images": part["image_id"].nunique(), "n_questions": len(part)}
@@ -76,8 +79,7 @@ def _main_row(evidence: Evidence, name: str) -> dict[str, Any]:
         captions = evidence.captions[evidence.captions["condition"] == name]
         row |= ends("cider", mean_interval(captions["cider"].to_numpy(), captions["image_id"].tolist()), 1)
     if name != "vanilla":
-        change = metric_difference(pair_conditions(frame, "vanilla", name), "hallucination_rate")
-        row |= ends("hr_reduction", None if change is None else _negated(change))
+        row |= ends("hr_reduction", _reduction(pair_conditions(frame, "vanilla", name), name))
     return row
 
 
@@ -106,8 +108,7 @@ def collect_splits(evidence: Evidence) -> pd.DataFrame:
         for name in ("vanilla", "scr"):
             row |= ends(f"hr_{name}", metric_interval(of_condition(frame, name), "hallucination_rate"))
         paired = pair_conditions(frame, "vanilla", "scr")
-        change = metric_difference(paired, "hallucination_rate")
-        row |= ends("hr_reduction", None if change is None else _negated(change))
+        row |= ends("hr_reduction", _reduction(paired, "scr"))
         rows.append(row | {"n_images": paired["image_id"].nunique(), "n_questions": len(paired)})
     return _ordered(
         [*paper.to_dict("records"), *rows], ["model", "split"], ["hr_vanilla", "hr_scr", "hr_reduction"]
@@ -230,7 +231,7 @@ def collect_cost(evidence: Evidence) -> pd.DataFrame:
     for name in ordered_conditions(condition_names(evidence.answers)):
         part = of_condition(evidence.answers, name)
         mean = float(part["wall_ms"].mean())
-        cells = {"source": MEASURED, "model": evidence.name, "method": _METHODS.get(name, name)}
+        cells = {"source": MEASURED, "model": evidence.name, "method": PAPER_METHODS.get(name, name)}
         added = np.nan if name in ("vanilla", "identity") else mean
         sizes = {"n_images": part["image_id"].nunique(), "n_questions": len(part)}
         rows.append({**cells, "added_ms": added, "pass_ms": mean, "ratio": mean / base, **sizes})
@@ -278,8 +279,8 @@ def _text(value: float, form: str) -> str:
     return (text.lstrip("-") if is_zero else text).replace("-", "\N{MINUS SIGN}")
 
 
-def _negated(found: Interval) -> Interval:
-    return Interval(-found.estimate, -found.high, -found.low, found.se, found.n_images, found.method)
+def _reduction(paired: pd.DataFrame, condition: str) -> Interval | None:
+    return rate_reduction(paired, condition) if (paired["label"] == "no").any() else None
 
 
 def _ordered(rows: list[Any], labels: list[str], quantities: list[str]) -> pd.DataFrame:

@@ -5,8 +5,11 @@ from scr_lens.organisms.bodies.base import Body
 from scr_lens.organisms.bodies.chameleon import ChameleonBody
 from scr_lens.organisms.bodies.llava import LlavaBody
 from scr_lens.organisms.bodies.qwen2_vl import Qwen2VLBody
+from scr_lens.organisms.bodies.qwen_vl import QwenVLBody
 
-BODIES: dict[str, Body] = {body.model_type: body for body in (LlavaBody(), ChameleonBody(), Qwen2VLBody())}
+BODIES: dict[str, Body] = {
+    body.model_type: body for body in (LlavaBody(), ChameleonBody(), Qwen2VLBody(), QwenVLBody())
+}
 """Every architecture, by transformers' key."""
 
 

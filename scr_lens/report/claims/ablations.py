@@ -17,7 +17,7 @@ from scr_lens.analysis.conditions import (
 )
 from scr_lens.analysis.interval import Interval
 from scr_lens.analysis.means import mean_interval
-from scr_lens.analysis.predictions.from_pairs import gain_of
+from scr_lens.analysis.rate_reduction import gain_of
 from scr_lens.analysis.records import absent_questions, normalized_entropy, of_condition, pair_conditions
 from scr_lens.analysis.unchanged import widened
 from scr_lens.analysis.verdict import PredictionResult
@@ -135,7 +135,7 @@ def heads(evidence: Evidence) -> PredictionResult | Described:
     kept, how = mean_interval(part - 0.95 * whole, images), f"{few} against {REFERENCE}"
     if mean_interval(whole, images).low <= 0:
         caveat = "no verdict: SCR shows no clear reduction on these questions, so there is no benefit to keep"
-        return Described.of(kept, len(rows), how, caveat)
+        return Described.of(widened(kept), len(rows), how, caveat)
     caveat = "the rule allows a loss of 1 point"
     return judged("heads", kept, len(rows), how, caveats=(caveat,), threshold=-0.01)
 

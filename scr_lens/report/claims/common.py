@@ -7,8 +7,8 @@ import pandas as pd
 from scr_lens.analysis.conditions import MissingEvidenceError, main_split, require_conditions
 from scr_lens.analysis.interval import Interval
 from scr_lens.analysis.power import detectable_effect
-from scr_lens.analysis.predictions.from_pairs import gain_of
 from scr_lens.analysis.predictions.overall_gain import overall_gain
+from scr_lens.analysis.rate_reduction import gain_of
 from scr_lens.analysis.records import absent_questions, pair_conditions
 from scr_lens.analysis.unchanged import widened
 from scr_lens.analysis.verdict import PredictionResult, conclude

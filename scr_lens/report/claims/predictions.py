@@ -16,6 +16,7 @@ from scr_lens.analysis.predictions.from_pairs import p2, p3, p4
 from scr_lens.analysis.predictions.norm_credit import conclude_norm_credit
 from scr_lens.analysis.records import absent_questions, normalized_entropy, of_condition, said_yes
 from scr_lens.analysis.strata import quantile_strata, stratum_contrast
+from scr_lens.analysis.unchanged import widened
 from scr_lens.analysis.verdict import PredictionResult
 from scr_lens.evidence import Evidence
 from scr_lens.evidence.evidence import P3_DISTANCE, P3_MEASURE
@@ -123,9 +124,9 @@ def entropy_groups(evidence: Evidence) -> Described:
     strata, _ = quantile_strata(normalized_entropy(rows), 4)
     found = stratum_contrast(strata, said_yes(rows), rows["image_id"].tolist(), (0, 3))
     how = "vanilla, attention entropy, lowest minus highest quarter"
-    return Described.of(
-        found.interval, found.n_questions, how, "quarters of H / ln N, not the paper's threshold of 4.0 nats"
-    )
+    interval = widened(found.interval, groups=2)
+    caveat = "quarters of H / ln N, not the paper's threshold of 4.0 nats"
+    return Described.of(interval, found.n_questions, how, caveat)
 
 
 def gain_by_entropy(evidence: Evidence) -> PredictionResult:

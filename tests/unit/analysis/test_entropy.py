@@ -77,3 +77,8 @@ def test_layer_summary_averages_the_range():
     assert np.allclose(layer_summary(entropy), entropy.mean(axis=1))
     with pytest.raises(DataError, match=r"range\(2, 4\).*0\.\.2"):
         layer_summary(entropy, range(2, 4))
+
+
+def test_one_holder_of_all_credit_has_zero_entropy_without_a_sign():
+    for credit in (np.array([2.0]), np.array([0.0, 3.0, 0.0])):
+        assert not np.signbit(credit_entropy(credit, normalize=False))

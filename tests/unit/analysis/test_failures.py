@@ -101,3 +101,45 @@ def test_refusals():
         relative_boxes(BOXES.drop(columns="x"))
     with pytest.raises(DataError, match="increasing shares"):
         misses_by_size(records(), BOXES, edges=(0.0, 0.5, 0.2))
+
+
+def traits_one_by_one(boxes, rule):
+    """Every object against every other box, in plain loops."""
+    rows, found = relative_boxes(boxes).to_dict("records"), {}
+    for image, name in sorted({(row["image_id"], row["object"]) for row in rows}):
+        own = [r for r in rows if (r["image_id"], r["object"]) == (image, name)]
+        box = max(own, key=lambda r: r["area"])
+        touching = False
+        for other in (r for r in rows if r["image_id"] == image and rule.is_pair(name, r["object"])):
+            across = max(other["left"] - box["right"], box["left"] - other["right"], 0.0)
+            down = max(other["top"] - box["bottom"], box["top"] - other["bottom"], 0.0)
+            touching |= bool(np.hypot(across, down) <= rule.neighbor_gap)
+        ends = (box["left"], box["top"], 1 - box["right"], 1 - box["bottom"])
+        found[image, name] = (
+            box["area"],
+            box["area"] < rule.small_area,
+            min(ends) < rule.edge_margin,
+            touching,
+        )
+    return found
+
+
+@pytest.mark.parametrize("pairs", [(), (frozenset(("a", "b")), frozenset(("c", "d")))])
+def test_traits_equal_loops_over_all_boxes(pairs):
+    generator = np.random.default_rng(4)
+    n = 150
+    boxes = pd.DataFrame(
+        {
+            "image_id": generator.choice([f"im{k}" for k in range(12)], n),
+            "object": generator.choice(list("abcde"), n),
+            "x": generator.integers(0, 95, n),
+            "y": generator.integers(0, 95, n),
+            "width": generator.integers(2, 30, n),
+            "height": generator.integers(2, 30, n),
+        }
+    ).assign(image_width=101, image_height=101)
+    rule = FailureRule(confusable=pairs)
+    traits = object_traits(boxes, rule)
+    expected = traits_one_by_one(boxes, rule)
+    assert {key: tuple(row) for key, row in zip(traits.index, traits.to_numpy(), strict=True)} == expected
+    assert traits["is_ambiguous"].nunique() == 2

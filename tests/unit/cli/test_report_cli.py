@@ -5,7 +5,9 @@ from golden.synthetic_run import write_run
 from typer.testing import CliRunner
 
 from scr_lens.cli.app import app
+from scr_lens.cli.report import trial_plan
 from scr_lens.errors import ConfigError
+from scr_lens.experiment import Plan
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,21 @@ def test_figures_are_listed():
 def test_figures_need_a_run():
     with pytest.raises(ConfigError, match="no run to draw from; give --run"):
         CliRunner().invoke(app, ["figures"], catch_exceptions=False)
+
+
+def test_a_trial_cuts_every_part_of_the_plan():
+    assert trial_plan(None) is None
+    plan = trial_plan(5)
+    sizes = (plan.n_images, plan.n_ablation_images, plan.n_caption_images, plan.n_credit_questions)
+    assert (*sizes, plan.n_choice_images) == (5,) * 5
+    assert set(plan.causal.values()) == {5}
+    full = Plan()
+    assert trial_plan(100_000) == full and plan.lambdas == full.lambdas
+
+
+def test_images_belong_to_all(run):
+    with pytest.raises(ConfigError, match="--images belongs to --all"):
+        CliRunner().invoke(app, ["report", str(run), "--images", "5"], catch_exceptions=False)
 
 
 def test_report_needs_a_run_or_all(run):

@@ -1,15 +1,21 @@
 """The experiment on a tiny model: everything lands where evidence looks for it, and is made once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from tiny_organism import save_organism
 
 from scr_lens.evidence import read_evidence
-from scr_lens.evidence.evidence import MAP_ESTIMATOR
+from scr_lens.evidence.evidence import ABLATIONS, CAPTIONS, MAP_ESTIMATOR, POPE
 from scr_lens.experiment import Plan, carry_out
+from scr_lens.experiment.carry_out import _n_patches
 from scr_lens.experiment.measures import credit_of, one_per_image
+from scr_lens.organisms.canvas import canvas_of
 from scr_lens.pictures import read_image
-from scr_lens.trace import Sample, credit_maps
+from scr_lens.store import read_run
+from scr_lens.trace import Sample, credit_maps, load
 from scr_lens.world_benchmark import world_pope
 
 PLAN = Plan(
@@ -66,3 +72,22 @@ def test_one_question_per_image_in_turn(made):
     chosen = one_per_image(world_pope("test", 4, made[1] / "world"), 3)
     assert len({q.image_id for q in chosen}) == 3
     assert pd.Series([q.label for q in chosen]).tolist() == ["yes", "no", "yes"]
+
+
+def test_an_organism_of_several_canvases_is_asked_about_them_throughout(tmp_path):
+    recipe = save_organism("qwen2_vl", tmp_path / "organism")
+    lens = load(tmp_path / "organism", device="cpu")
+    assert _n_patches(lens) == min(recipe.grid(canvas).size for canvas in recipe.canvases) == 140
+    plan = replace(PLAN, lambdas=(), n_caption_images=5)
+    folder = carry_out("tiny", tmp_path / "runs", plan, world=tmp_path / "world", lens=lens)
+    for name in (POPE, ABLATIONS, CAPTIONS):
+        frame = read_run(folder / name)
+        numbers = frame.image_id.astype(str).str.extract(r"(\d{6})(?:\.png)?$")[0].astype(int)
+        for number, height, width in zip(numbers, frame.grid_h, frame.grid_w, strict=True):
+            grid = recipe.grid(canvas_of(number, recipe.canvases))
+            assert (height, width) == (grid.height, grid.width)
+        assert len(set(zip(frame.grid_h, frame.grid_w, strict=True))) > 1
+    evidence = read_evidence(folder)
+    sizes = {(row.image_height, row.image_width) for row in evidence.boxes.itertuples()}
+    assert sizes <= {(canvas.height, canvas.width) for canvas in recipe.canvases} and len(sizes) > 1
+    assert evidence.answers["autocorrelation"].notna().all() and len(evidence.credit)

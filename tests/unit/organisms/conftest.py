@@ -1,14 +1,13 @@
 import pytest
+from tiny_organism import TINY_WIDTHS
 
 from scr_lens.organisms.bodies import BODIES
 from scr_lens.organisms.canvas import Canvas
 from scr_lens.organisms.corpus import load_corpora
 from scr_lens.organisms.recipe import Recipe
 
-# An image tokenizer's group norms want at least 32 channels; a tower is as small as it can be.
-WIDTHS = {"llava": 16, "chameleon": 32, "qwen2_vl": 16}
 SQUARE, WIDE = Canvas(32, 32), Canvas(24, 48)
-CANVASES = {"llava": (SQUARE,), "chameleon": (SQUARE,), "qwen2_vl": (WIDE, SQUARE)}
+CANVASES = {"llava": (SQUARE,), "chameleon": (SQUARE,), "qwen2_vl": (WIDE, SQUARE), "qwen": (Canvas(48, 48),)}
 
 
 @pytest.fixture(scope="session", params=sorted(BODIES))
@@ -18,7 +17,7 @@ def tiny_recipe(request) -> Recipe:
         model_type=request.param,
         canvases=CANVASES[request.param],
         patch=8,
-        vision_width=WIDTHS[request.param],
+        vision_width=TINY_WIDTHS[request.param],
         vision_layers=1,
         n_codes=64,
         d_model=32,

@@ -84,7 +84,7 @@ def test_links_lead_to_the_same_kind_of_file():
 
 
 def test_verdicts_are_marked():
-    assert '<td class="supported">supported</td>' in to_html(document())
+    assert '<td class="supported verdict">supported</td>' in to_html(document())
 
 
 def test_markdown_keeps_cells_and_markup_apart():

@@ -1,15 +1,20 @@
 import json
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 from tiny import noise_image
 
 from scr_lens.benchmarks import build_split, read_instances, to_json_lines
 from scr_lens.benchmarks.coco import ImageObjects
 from scr_lens.errors import ConfigError, DataError
 from scr_lens.measurement import WrittenAnswers, YesNoAnswers
+from scr_lens.organisms.canvas import SQUARE, Canvas
 from scr_lens.organisms.export import export_world
-from scr_lens.tasks import Captions, CaptionsWorld, Pope, PopeWorld, read_task
+from scr_lens.organisms.recipe import SHAPES
+from scr_lens.serialization import to_dict
+from scr_lens.tasks import Captions, CaptionsWorld, Pope, PopeWorld, for_model, read_task
 from scr_lens.world_benchmark import world_pope
 
 
@@ -85,6 +90,37 @@ def test_captions_of_the_world(tmp_path):
     assert task.measurement == WrittenAnswers(9)
 
 
+def sizes(questions):
+    found = set()
+    for path in {question.image for question in questions}:
+        with Image.open(path) as picture:
+            found.add(picture.size)
+    return found
+
+
+@pytest.mark.parametrize("kind", [PopeWorld, CaptionsWorld])
+def test_a_task_on_the_world_takes_the_model_s_canvases_unless_it_names_its_own(kind, tmp_path):
+    lens = SimpleNamespace(config=SimpleNamespace(scr_lens_organism="qwen2-vl-small"))
+    task = kind(n_images=5, folder=str(tmp_path))
+    asked = for_model(task, lens)
+    assert asked.canvases == SHAPES and for_model(asked, lens) is asked
+    assert for_model(task, SimpleNamespace(config=SimpleNamespace())).canvases == (SQUARE,)
+    named = kind(n_images=5, folder=str(tmp_path), canvases=(Canvas(64, 96),))
+    assert for_model(named, lens) is named
+    assert sizes(named.questions(0)) == {(96, 64)} and sizes(task.questions(0)) == {(96, 96)}
+
+
+def test_other_tasks_leave_nothing_to_the_model(pope):
+    assert for_model(pope, SimpleNamespace(config=SimpleNamespace(scr_lens_organism="llava-small"))) is pope
+
+
+def test_canvases_are_written_as_height_x_width():
+    task = read_task({"name": "pope-world", "canvases": ["96x96", "80x112"]})
+    assert task.canvases == (Canvas(96, 96), Canvas(80, 112))
+    assert to_dict(task)["canvases"] == ["96x96", "80x112"]
+    assert to_dict(PopeWorld())["canvases"] is None
+
+
 def test_captions_of_a_coco_file(tmp_path):
     for k in range(6):
         noise_image(k).save(tmp_path / f"{k}.png")
@@ -114,6 +150,11 @@ def test_captions_of_a_coco_file(tmp_path):
         ({"name": "captions-world", "max_new_tokens": 0}, "max_new_tokens is 0"),
         ({"name": "captions-world", "prompt": " "}, "benchmark.prompt"),
         ({"name": "captions-world", "split": "dev"}, "benchmark.split value 'dev'"),
+        ({"name": "captions-world", "canvases": []}, "benchmark.canvases is ()"),
+        ({"name": "pope-world", "canvases": ["96x96", "96x96"]}, "give a list of distinct sizes such as"),
+        ({"name": "pope-world", "canvases": "96x96"}, "benchmark.canvases is '96x96'"),
+        ({"name": "pope-world", "canvases": ["96 by 96"]}, "canvas '96 by 96': expected height and width"),
+        ({"name": "pope-world", "canvases": ["0x96"]}, "canvas 0x96: expected height and width >= 1"),
         ("pope", "give a table"),
     ],
 )

@@ -4,12 +4,13 @@ from tiny import noise_image
 
 from scr_lens.config import LayerRange, ScrConfig
 from scr_lens.errors import ConfigError, DataError
+from scr_lens.organisms.recipe import RECIPES
 from scr_lens.questions import Condition, Question
 from scr_lens.run import run_questions
 from scr_lens.store import RunStore, read_run
 from scr_lens.viewer import gallery, page
 from scr_lens.viewer.arrays import decode
-from scr_lens.viewer.gallery import chosen_conditions, spread
+from scr_lens.viewer.gallery import caveat_of, chosen_conditions, spread
 from scr_lens.viewer.picture_search import find_pictures, usual_folders
 from scr_lens.viewer.run_rows import acting_layers
 
@@ -67,6 +68,24 @@ def test_pictures_are_taken_by_hash_and_shared(run, tmp_path):
     noise_image(9).save(tmp_path / "image0.png")  # the right name with another content
     other = gallery(run / "run", pictures=[tmp_path])
     assert other.missing == ("image0.png", "image1.png", "image2.png") and other.payload.pictures == ()
+
+
+@pytest.mark.parametrize(
+    ("models", "warned"),
+    [
+        (["llava-small"], True),
+        (["llava-hf/llava-1.5-7b-hf", "data/organisms/llava-small"], True),
+        (["llava-hf/llava-1.5-7b-hf", "tiny"], False),
+    ],
+)
+def test_answers_of_an_organism_are_not_shown_without_its_caveat(models, warned):
+    assert ("mean something only there" in caveat_of(models)) is warned
+
+
+def test_the_caveat_stands_on_the_page(run, monkeypatch):
+    monkeypatch.setitem(RECIPES, "tiny", RECIPES["llava-small"])
+    made = gallery(run / "run", pictures=[run / "images"])
+    assert made.payload.index["note"] == caveat_of(["tiny"]) != ""
 
 
 def test_pages_of_a_run_are_the_same_bytes(run):

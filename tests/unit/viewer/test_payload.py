@@ -101,7 +101,6 @@ def test_maps_come_in_a_fixed_order_with_units():
 
 
 def test_the_widget_holds_the_payload(inspection):
-    pytest.importorskip("anywidget")
     shown = widget(inspection)
     assert shown.payload == inspection_payload(inspection).to_dict()
     assert (shown.layer, shown.view, shown.map) == (1, "before", "norm")

@@ -2,7 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scr_lens.analysis.causal.rules import conclude_causal
 from scr_lens.analysis.causal.scene_prior import background_pairs, scene_prior
+from scr_lens.analysis.interval import Interval
 from scr_lens.errors import DataError
 
 
@@ -72,3 +74,12 @@ def test_clusters_are_scenes():
     twice = pd.concat([frame, frame.assign(object=frame["object"] + "2")])
     one, two = (scene_prior(f).findings[0] for f in (frame, twice))
     assert (one.ci_low, one.ci_high) == pytest.approx((two.ci_low, two.ci_high))
+
+
+@pytest.mark.parametrize(("name", "factor"), [("scene prior", 1), ("SCR on prior", 2)])
+def test_no_change_in_any_scene_is_no_proof_of_no_effect(name, factor):
+    nothing = Interval(0.0, 0.0, 0.0, 0.0, 40, "degenerate")
+    found = conclude_causal(name, nothing, 1.0, 80, estimator="none changed")
+    assert found.ci_high == pytest.approx(factor * (1 - 0.025 ** (1 / 40)))
+    assert found.ci_low == -found.ci_high
+    assert found.verdict == "inconclusive"

@@ -1,0 +1,47 @@
+"""What was decided or changed after data had been seen: said wherever a verdict depends on it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+AFTER_DATA = "(rule partly set after first data)"
+"""What follows a verdict in a summary that a disclosure concerns."""
+
+CAUSAL_DISCLOSURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "dose": (
+            "Decided after first results had been seen: doses count as an instrument only if they move "
+            "mean entropy by at least 0.05 standard deviations, beyond chance, and in one direction below "
+            "and above no intervention.",
+            "Added after first results had been seen: the instrument that acts at all blocks, and the doses "
+            "0.9 and 1.1.",
+        ),
+        "direction": (
+            "Defined after first results had been seen: the depth from which on yes and no lie apart.",
+        ),
+    }
+)
+"""Disclosures by causal test."""
+
+CLAIM_DISCLOSURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "SCR-chosen": (
+            "the grid of settings to choose from was changed after first results had been seen, and is no "
+            "part of a plan fixed before the data",
+        ),
+    }
+)
+"""Disclosures by claim."""
+
+GENERAL_DISCLOSURES: tuple[str, ...] = (
+    "Where not a single image changed, the interval was a point at first. It was replaced by the bound above "
+    'after such a result had been seen; a verdict "not supported" became "inconclusive" where the bound '
+    "reaches the smallest relevant value.",
+)
+"""Disclosures that concern every claim."""
+
+
+def all_disclosures() -> tuple[str, ...]:
+    """Every disclosure with what it concerns, for the rules of a report."""
+    causal = (f"Causal test {name}: {text}" for name, texts in CAUSAL_DISCLOSURES.items() for text in texts)
+    claims = (f"Claim {name}: {text}." for name, texts in CLAIM_DISCLOSURES.items() for text in texts)
+    return (*GENERAL_DISCLOSURES, *claims, *causal)
