@@ -1,5 +1,6 @@
 """The grid of image patches: indices in raster order, neighborhoods, borders and distances."""
 
+import math
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -46,6 +47,22 @@ class PatchGrid:
     def size(self) -> int:
         """The number N of patches."""
         return self.height * self.width
+
+    def covers(self, image_width: int, image_height: int) -> bool:
+        """Whether the grid can lie over a whole picture.
+
+        A processor that cuts a picture to a square leaves a grid that covers only its middle; then a map must
+        not be laid over all of it.
+
+        Args:
+            image_width: Width of the picture as given, in any unit.
+            image_height: Its height in the same unit.
+
+        Returns:
+            True if the proportions agree to within one patch along the longer side.
+        """
+        ratio = (image_width / image_height) * (self.height / self.width)
+        return abs(math.log(ratio)) <= 1 / max(self.height, self.width)
 
     def row(self, index: Index) -> Index:
         """Row of a patch.

@@ -121,7 +121,7 @@ def inspect_image(
     settings = config or ScrConfig()
     capture = full_capture(lens, settings.diagnostic)
     batch = lens.prepare(sample)
-    baseline = baseline_pass(lens, batch, (sample.image_id or batch.prompts[0],), capture)
+    baseline = baseline_pass(lens, batch, (sample.image_id or sample.image_digest,), capture)
     attention_map = attention_maps(baseline, settings.diagnostic)[0]
     intervention = treatment(baseline, method, settings)
     after = treated_pass(baseline, intervention, capture)

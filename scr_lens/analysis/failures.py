@@ -17,6 +17,7 @@ from scr_lens.errors import DataError
 BOX_COLUMNS = ("image_id", "object", "x", "y", "width", "height", "image_width", "image_height")
 SMALL_AREA = 0.02
 SIZE_EDGES: tuple[float, ...] = (0.0, 0.02, 0.05, 0.10, 0.20, 1.0)
+_NAMES = ("image_id", "object", "object_other")
 PATTERNS = ("small", "edge", "ambiguous", "none")
 
 
@@ -80,9 +81,10 @@ def relative_boxes(boxes: pd.DataFrame) -> pd.DataFrame:
 
 def _gap(pairs: pd.DataFrame) -> np.ndarray:
     """Gap between the box of a row and the box in its `_other` columns; 0 where they touch or overlap."""
-    across = np.maximum(pairs["left_other"] - pairs["right"], pairs["left"] - pairs["right_other"])
-    down = np.maximum(pairs["top_other"] - pairs["bottom"], pairs["top"] - pairs["bottom_other"])
-    gap: np.ndarray = np.hypot(across.clip(lower=0), down.clip(lower=0)).to_numpy()
+    side = {name: pairs[name].to_numpy(dtype=np.float64) for name in pairs if name not in _NAMES}
+    across = np.maximum(side["left_other"] - side["right"], side["left"] - side["right_other"])
+    down = np.maximum(side["top_other"] - side["bottom"], side["top"] - side["bottom_other"])
+    gap: np.ndarray = np.hypot(np.maximum(across, 0), np.maximum(down, 0))
     return gap
 
 

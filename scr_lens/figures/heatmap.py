@@ -4,7 +4,6 @@ Coordinates are patches: the cell of row r and column c spans r - 0.5 .. r + 0.5
 that outlines, maps and the image fall on each other for every grid and every image.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -141,23 +140,6 @@ def _labeled(bar: Colorbar, scale: ColorScale) -> Colorbar:
     bar.update_ticks()
     bar.set_label(scale.label, size=SMALL_SIZE)
     return bar
-
-
-def is_same_shape(image: Image.Image, grid: PatchGrid) -> bool:
-    """Whether an image and its grid have the same proportions, so that the grid can lie over all of it.
-
-    A processor that cuts an image to a square leaves a grid that covers only its middle; then the map must
-    not be laid over the whole image.
-
-    Args:
-        image: The image as given.
-        grid: The patch grid.
-
-    Returns:
-        True if the proportions agree to within one patch along the longer side.
-    """
-    ratio = (image.width / image.height) * (grid.height / grid.width)
-    return abs(math.log(ratio)) <= 1 / max(grid.height, grid.width)
 
 
 def _extent(grid: PatchGrid) -> tuple[float, float, float, float]:

@@ -20,7 +20,6 @@ from scr_lens.figures.heatmap import (
     add_inset_colorbar,
     draw_image,
     draw_map,
-    is_same_shape,
 )
 from scr_lens.figures.layer_curves import draw_entropies
 from scr_lens.figures.outline import draw_neighbors, draw_sources, legend_handles, outline_width
@@ -174,7 +173,7 @@ def _draw_picture(axes: Axes, inspection: Inspection) -> None:
     axes.set_anchor("NW")
     if inspection.plan is None:
         return
-    if is_same_shape(inspection.image, inspection.grid):
+    if inspection.grid.covers(*inspection.image.size):
         draw_sources(axes, inspection.plan.sources.tolist(), inspection.grid, outline_width(inspection.grid))
     else:
         axes.set_xlabel("no sources drawn: image and grid\ndiffer in shape", color=MUTED, fontsize=SMALL_SIZE)

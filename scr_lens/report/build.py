@@ -233,8 +233,8 @@ def _rules() -> list[Part]:
     )
     table = rules_table()
     rules = table_of(table[["name", "rule"]].to_numpy().tolist(), ("rule", "in words"))
-    later = [Heading("Decided or changed after data had been seen", 3), Bullets(all_disclosures())]
-    return [Paragraph(text), rules, *later]
+    title = Heading("Decided or changed after data had been seen", 3)
+    return [Paragraph(text), rules, title, Bullets(all_disclosures())]
 
 
 def _audit() -> list[Part]:

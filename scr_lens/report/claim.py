@@ -146,7 +146,7 @@ class Claim:
             return replace(base, caveats=(str(error),))
         later = CLAIM_DISCLOSURES.get(self.id, ())
         if isinstance(found, PredictionResult):
-            return with_prediction(base, replace(found, caveats=(*found.caveats, *later)))
+            return with_prediction(base, replace(found, caveats=(*found.caveats, *later)) if later else found)
         return replace(
             base,
             outcome=DESCRIBED,

@@ -11,6 +11,7 @@ from pathlib import Path
 from scr_lens.errors import StoreError
 from scr_lens.store import atomic, reader
 from scr_lens.store.conditions import add_conditions, copy_added
+from scr_lens.store.differences import different_settings
 from scr_lens.store.manifest import (
     ShardEntry,
     check_writer,
@@ -19,7 +20,6 @@ from scr_lens.store.manifest import (
     write_manifest,
     writer_names,
 )
-from scr_lens.store.writer import different_settings
 
 
 def merge_runs(runs: Sequence[str | Path], out: str | Path) -> int:

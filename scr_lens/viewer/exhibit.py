@@ -13,7 +13,7 @@ from scr_lens.comparison import baseline_pass, full_capture, treatment
 from scr_lens.errors import DataError
 from scr_lens.inspection import Inspection
 from scr_lens.trace import Batch, Lens, Sample, credit_maps
-from scr_lens.viewer.picture import covers, from_pixels
+from scr_lens.viewer.picture import from_pixels
 
 CreditPair = tuple[Float[np.ndarray, "layer patch"], Float[np.ndarray, "layer patch"]]
 
@@ -77,7 +77,7 @@ def exhibit(
     """
     sample = Sample(inspection.image, prompt=inspection.prompt, image_id=inspection.title)
     batch = lens.prepare(sample)
-    seen = None if covers(inspection.grid, inspection.image) else seen_picture(lens, batch)
+    seen = None if inspection.grid.covers(*inspection.image.size) else seen_picture(lens, batch)
     names = list(dict.fromkeys(estimators))
     credit = {name: _pair(lens, batch, inspection, name, progress=progress) for name in names}
     return Exhibit(inspection=inspection, credit=credit, seen=seen)
@@ -100,13 +100,13 @@ def seen_picture(lens: Lens, batch: Batch) -> Image.Image | None:
     if pixels is None or pixels.ndim != 4 or not mean or not std:
         return None
     picture = from_pixels(pixels[0].double().cpu().numpy(), list(mean), list(std))
-    return picture if covers(batch.layouts[0].grid, picture) else None
+    return picture if batch.layouts[0].grid.covers(*picture.size) else None
 
 
 def _pair(lens: Lens, batch: Batch, inspection: Inspection, name: str, *, progress: bool) -> CreditPair:
     target = (inspection.before.answer.greedy_token_id,)
     config = inspection.config
-    key = inspection.title or inspection.prompt
+    key = inspection.title or batch.samples[0].image_digest
     baseline = baseline_pass(lens, batch, (key,), full_capture(lens, config.diagnostic))
     method = treatment(baseline, inspection.method, config)
     before = credit_maps(

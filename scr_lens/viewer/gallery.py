@@ -19,7 +19,7 @@ from scr_lens.organisms.shipped import NOTE
 from scr_lens.store import read_run
 from scr_lens.viewer.arrays import ArrayType
 from scr_lens.viewer.payload import FORMAT, VERSION, Payload, describe_maps, pack, ranges, span
-from scr_lens.viewer.picture import center_cut, covers, data_uri
+from scr_lens.viewer.picture import center_cut, data_uri
 from scr_lens.viewer.picture_search import find_pictures
 from scr_lens.viewer.run_rows import (
     LIGHT_COLUMNS,
@@ -165,7 +165,7 @@ class _Pictures:
         """Takes a picture in."""
         grid = self.grids[sha256]
         shown = center_cut(image, grid) if is_center_cut else image
-        self.places[sha256] = (len(self.uris), covers(grid, shown))
+        self.places[sha256] = (len(self.uris), grid.covers(*shown.size))
         self.uris.append(data_uri(shown, LARGEST_SIDE))
 
 

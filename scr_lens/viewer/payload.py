@@ -15,7 +15,7 @@ from scr_lens.errors import ConfigError
 from scr_lens.inspection import Inspection, View
 from scr_lens.viewer.arrays import ArrayType, Spec, encode
 from scr_lens.viewer.exhibit import Exhibit
-from scr_lens.viewer.picture import covers, data_uri
+from scr_lens.viewer.picture import data_uri
 
 FORMAT = "scr_lens viewer"
 VERSION = 1
@@ -191,7 +191,7 @@ def _card(number: int, shown: Exhibit) -> dict[str, Any]:
         "question": found.prompt,
         "label": None,
         "picture": number,
-        "overlay": covers(found.grid, shown.picture),
+        "overlay": found.grid.covers(*shown.picture.size),
         "grid": [found.grid.height, found.grid.width],
         "n_layers": found.n_layers,
         "diagnostic": span(found.diagnostic_layers),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 
 import numpy as np
 from PIL import Image
@@ -41,21 +40,6 @@ def encoded(image: Image.Image, side: int) -> tuple[str, bytes]:
     contents = {"png": _saved(small, "PNG", optimize=True), "jpeg": _saved(small, "JPEG", quality=88)}
     kind = min(contents, key=lambda name: len(contents[name]))
     return kind, contents[kind]
-
-
-def covers(grid: PatchGrid, image: Image.Image) -> bool:
-    """Whether a grid can lie over a whole picture.
-
-    Args:
-        grid: Patch grid.
-        image: The picture as given.
-
-    Returns:
-        True if the proportions agree to within one patch along the longer side; False for a picture that the
-        processor must have cut.
-    """
-    ratio = (image.width / image.height) * (grid.height / grid.width)
-    return abs(math.log(ratio)) <= 1 / max(grid.height, grid.width)
 
 
 def center_cut(image: Image.Image, grid: PatchGrid) -> Image.Image:

@@ -97,11 +97,5 @@ def test_the_quality_targets_of_answers_are_met(folder):
     assert scores["pope"]["adversarial"]["accuracy"][0] >= 0.88
 
 
-@pytest.mark.xfail(
-    reason="captions name 61% of the objects (wanted: 80%): they repeat objects instead of going on; "
-    "500 further steps with four times the caption weight did not lower the caption loss; "
-    "train captions longer, then remove this (strict) mark",
-    strict=True,
-)
 def test_the_quality_target_of_captions_is_met(folder):
     assert json.loads((folder / "scores.json").read_text())["captions"]["recall"] >= 0.8

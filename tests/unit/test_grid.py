@@ -116,3 +116,20 @@ def test_a_row_or_column_outside_the_grid_is_refused(row: int, col: int) -> None
 def test_a_bad_side_is_refused(side: Any) -> None:
     with pytest.raises(ConfigError, match=f"grid width is {side!r}"):
         PatchGrid(2, side)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "grid", "expected"),
+    [
+        (96, 96, (12, 12), True),
+        (640, 480, (24, 24), False),
+        (640, 360, (9, 16), True),
+        (90, 60, (6, 6), False),
+        (90, 60, (4, 6), True),
+        (62, 60, (24, 24), True),
+    ],
+)
+def test_a_grid_covers_a_picture_of_its_proportions(
+    width: int, height: int, grid: tuple[int, int], expected: bool
+) -> None:
+    assert PatchGrid(*grid).covers(width, height) is expected

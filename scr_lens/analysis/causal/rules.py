@@ -116,8 +116,7 @@ def _stretched(interval: Interval, factor: int) -> Interval:
     """The exact bound of quantities that one image can change by more than 1; others unchanged."""
     if interval.method != NONE_CHANGED:
         return interval
-    ends = {"low": factor * interval.low, "high": factor * interval.high, "se": factor * interval.se}
-    return replace(interval, **ends)
+    return replace(interval, low=factor * interval.low, high=factor * interval.high, se=factor * interval.se)
 
 
 def _detectable(rule: VerdictRule, interval: Interval) -> float:

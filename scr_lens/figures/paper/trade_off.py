@@ -1,5 +1,8 @@
 """The Proposition: change of the patch norms against gain of entropy, and where SCR's step lies."""
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -42,15 +45,19 @@ def collect_trade_off(evidence: Evidence) -> pd.DataFrame:
     means = [_mean(table[table["kind"] == kind], kind) for kind in (_STEP, _RUN)]
     means.append(_peak(evidence.steps))
     sizes = {"source": MEASURED, "n_images": len(evidence.steps), "n_questions": len(evidence.steps)}
-    rows = [{**row, **sizes} for row in (*table.to_dict("records"), *means)]
+    rows: list[dict[str, Any]] = [{**row, **sizes} for row in (*_cells(table), *means)]
     return numbers(
         [paper_row(kind=_PEAK, estimate=1 / stated("lambda")), *rows], ["kind", "image_id", "change"]
     )
 
 
-def _points(row: dict[str, object], strength: float) -> list[tuple[object, str, float, float]]:
+def _cells(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): cell for name, cell in row.items()} for row in table.to_dict("records")]
+
+
+def _points(row: Mapping[Hashable, Any], strength: float) -> list[tuple[object, str, float, float]]:
     before, after = np.asarray(row["before"]), np.asarray(row["after"])
-    grid = PatchGrid(int(str(row["grid_h"])), int(str(row["grid_w"])))
+    grid = PatchGrid(int(row["grid_h"]), int(row["grid_w"]))
     sources = [int(i) for i in np.asarray(row["sources"])]
     start, size = front_point(before, before).entropy, float(np.linalg.norm(before))
     room, peak = float(np.log(grid.size)) - start, float(before.max()) / strength

@@ -6,7 +6,7 @@ from PIL import Image
 
 from scr_lens.errors import LayoutError
 from scr_lens.figures.color_scale import ColorScale
-from scr_lens.figures.heatmap import add_colorbar, add_inset_colorbar, draw_image, draw_map, is_same_shape
+from scr_lens.figures.heatmap import add_colorbar, add_inset_colorbar, draw_image, draw_map
 from scr_lens.grid import PatchGrid
 
 GRID = PatchGrid(3, 5)
@@ -72,11 +72,3 @@ def test_color_bar_has_range_and_unit(axes, add):
     bar = add(axes.figure, draw_map(axes, VALUES, GRID, SCALE), axes, SCALE)
     assert (bar.vmin, bar.vmax) == (-1.0, 20.0)
     assert bar.ax.get_ylabel() == "norm"
-
-
-@pytest.mark.parametrize(
-    ("size", "grid", "expected"),
-    [((96, 96), (12, 12), True), ((640, 480), (24, 24), False), ((640, 360), (9, 16), True)],
-)
-def test_same_shape(size, grid, expected):
-    assert is_same_shape(Image.new("RGB", size), PatchGrid(*grid)) is expected

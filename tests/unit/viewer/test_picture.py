@@ -2,12 +2,11 @@ import base64
 import io
 
 import numpy as np
-import pytest
 from PIL import Image
 from tiny import noise_image
 
 from scr_lens.grid import PatchGrid
-from scr_lens.viewer.picture import center_cut, covers, data_uri, encoded, from_pixels
+from scr_lens.viewer.picture import center_cut, data_uri, encoded, from_pixels
 
 
 def test_the_shorter_of_two_formats_is_taken():
@@ -24,19 +23,6 @@ def test_a_small_picture_keeps_its_pixels_and_its_text_is_stable():
     assert uri == data_uri(picture.copy(), 384) and uri.startswith("data:image/png;base64,")
     shown = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))
     assert np.array_equal(np.asarray(shown.convert("L")), np.asarray(picture))
-
-
-@pytest.mark.parametrize(
-    ("size", "grid", "expected"),
-    [
-        ((60, 60), (6, 6), True),
-        ((90, 60), (6, 6), False),
-        ((90, 60), (4, 6), True),
-        ((62, 60), (24, 24), True),
-    ],
-)
-def test_a_grid_covers_a_picture_of_its_proportions(size, grid, expected):
-    assert covers(PatchGrid(*grid), Image.new("RGB", size)) is expected
 
 
 def test_the_center_is_cut_out():

@@ -43,7 +43,9 @@ def test_a_prior_and_its_reduction_are_found():
 def test_no_prior_and_no_reduction():
     found = scene_prior(records(0.0, kept=1.0))
     assert found.findings[0].verdict != "supported"
-    assert found.findings[1].verdict == "not supported" and found.findings[1].estimate == 0
+    change = found.findings[1]
+    assert change.estimate == 0 and change.verdict == "inconclusive"
+    assert change.ci_high == pytest.approx(2 * (1 - 0.025 ** (1 / 120)))
 
 
 def test_numbers_equal_a_loop():

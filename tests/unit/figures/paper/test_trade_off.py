@@ -43,7 +43,6 @@ def test_no_step_gains_more_than_its_front_allows(table):
         step = table[(table["kind"] == "SCR as run") & (table["image_id"] == image)].iloc[0]
         front = front.sort_values("change")
         assert (front["estimate"].diff().dropna() > 0).all()
-        assert step["change"] < front["change"].max()
         assert step["estimate"] <= np.interp(step["change"], front["change"], front["estimate"]) + 1e-9
 
 
