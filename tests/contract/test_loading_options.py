@@ -11,7 +11,7 @@ from tiny import noise_image
 from scr_lens.cli import main
 from scr_lens.errors import ConfigError, ContractError
 from scr_lens.models import load
-from scr_lens.trace import attention, loading
+from scr_lens.trace import CaptureSpec, Sample, attention, loading, run_pass
 
 
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
@@ -26,11 +26,20 @@ def test_a_device_map_needs_accelerate(checkpoint: Path, monkeypatch: pytest.Mon
         load(checkpoint, device_map="auto")
 
 
-@pytest.mark.skipif(not loading._has_accelerate(), reason="accelerate is not installed")
-def test_a_device_map_places_the_model(checkpoint: Path) -> None:
-    lens = load(checkpoint, device_map="cpu")
-    assert lens.device.type == "cpu"
-    assert set(lens.hf_model.hf_device_map.values()) == {"cpu"}
+def test_a_decoder_offloaded_to_disk_gives_the_same_pass(checkpoint: Path, tmp_path: Path) -> None:
+    places = {"model.vision_tower": "cpu", "model.multi_modal_projector": "cpu", "lm_head": "cpu"}
+    offloaded = load(
+        checkpoint, device_map={**places, "model.language_model": "disk"}, offload_folder=tmp_path / "offload"
+    )
+    assert offloaded.hf_model.hf_device_map["model.language_model"] == "disk"
+    weight = next(offloaded.hf_model.model.language_model.parameters())
+    assert weight.device.type == "meta"
+    found, expected = (
+        run_pass(lens, lens.prepare(Sample(noise_image(0), question="is there a dog ?")), CaptureSpec())
+        for lens in (offloaded, load(checkpoint))
+    )
+    torch.testing.assert_close(found.samples[0].logits, expected.samples[0].logits, rtol=0, atol=0)
+    torch.testing.assert_close(found.samples[0].resid_norm, expected.samples[0].resid_norm, rtol=0, atol=0)
 
 
 def test_device_map_and_offload_folder_reach_transformers(
