@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from scr_lens import models
 from scr_lens.chunks import WHOLE, Chunk, Shard, whole_image_chunks
 from scr_lens.errors import ConfigError
 from scr_lens.pictures import file_digest
@@ -61,14 +60,19 @@ def execute(
     """
     if jobs < 1:
         raise ConfigError(f"jobs is {jobs}; give at least 1")
+    if jobs > 1 and config.device_map:
+        raise ConfigError(
+            f"jobs is {jobs} and device_map {config.device_map!r}: a spread model runs in one process; "
+            "give jobs 1, or a shard to each machine"
+        )
     started = time.monotonic()
     part = shard or WHOLE
-    lens = lens or models.load(config.model, dtype=config.dtype, device=config.device if jobs == 1 else "cpu")
+    lens = lens or config.load(None if jobs == 1 else "cpu")
     config = replace(config, benchmark=for_model(config.benchmark, lens))
     chunks = part.of(whole_image_chunks(config.benchmark.questions(config.seed), config.batch_size))
     planned = sum(map(len, chunks)) * len(config.conditions)
     identity = {**config.identity(), "model_revision": lens.revision}
-    device = describe_device(config.device)
+    device = f"device_map {config.device_map}" if config.device_map else describe_device(config.device)
     with (
         RunStore.create(
             run, config=identity, seeds=config.seeds(), device=device, writer=part.writer, exist_ok=True
@@ -160,7 +164,7 @@ def _placed(config: RunConfig, lens: Lens) -> Lens:
     """The lens on the device of the settings."""
     wanted = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
     fits = torch.device(wanted).type == lens.device.type
-    return lens if fits else models.load(config.model, dtype=config.dtype, device=wanted)
+    return lens if fits else config.load(wanted)
 
 
 def _device(device: str | None, index: int) -> str | None:

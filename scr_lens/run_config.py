@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scr_lens import models
 from scr_lens.config import ScrConfig
 from scr_lens.decoding import Decoder, make_decoder
 from scr_lens.errors import ConfigError, unknown_name
@@ -17,6 +18,7 @@ from scr_lens.questions import Condition, is_decoding_method
 from scr_lens.run import BATCH_SIZE
 from scr_lens.serialization import from_dict, to_dict
 from scr_lens.tasks import Task, read_task
+from scr_lens.trace import Lens
 
 _SCR_KEYS = tuple(to_dict(ScrConfig()))
 
@@ -31,6 +33,8 @@ class RunConfig:
         model: Shipped organism, checkpoint folder or hub name.
         dtype: "float32", "bfloat16", "float16" or "float64".
         device: Such as "cpu" or "cuda"; None takes a GPU if there is one.
+        device_map: Instead of `device`, such as "auto", to spread a large model; needs accelerate.
+        offload_folder: Where a device map may put what does not fit into memory.
         batch_size: Questions per pass; halved by itself when memory runs out.
         seed: Seed of the benchmark's draws, and of every condition that gives none.
 
@@ -43,6 +47,8 @@ class RunConfig:
     model: str = DEFAULT
     dtype: str = "float32"
     device: str | None = None
+    device_map: str | None = None
+    offload_folder: str | None = None
     batch_size: int = BATCH_SIZE
     seed: int = 0
 
@@ -50,8 +56,13 @@ class RunConfig:
         for name in ("model", "dtype"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; give text in quotes")
-        if self.device is not None and not isinstance(self.device, str):
-            raise ConfigError(f"device is {self.device!r}; give text such as 'cpu' or 'cuda'")
+        for name, example in (("device", "cuda"), ("device_map", "auto"), ("offload_folder", "offload")):
+            if not isinstance(getattr(self, name), str | None):
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; give text such as {example!r}")
+        if self.device and self.device_map:
+            raise ConfigError(
+                f"device is {self.device!r} and device_map {self.device_map!r}; give one of them"
+            )
         for name, least in (("batch_size", 1), ("seed", 0)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
@@ -127,6 +138,27 @@ class RunConfig:
             "benchmark": {"name": self.benchmark.name, **asked},
             "conditions": [{"name": c.name, **c.settings} for c in self.conditions],
         }
+
+    def load(self, device: str | None = None) -> Lens:
+        """The model, where the settings want it.
+
+        Args:
+            device: Instead of the settings' device.
+
+        Returns:
+            The lens.
+
+        Raises:
+            ConfigError: As `scr_lens.load` does.
+        """
+        place = None if self.device_map else device or self.device
+        return models.load(
+            self.model,
+            dtype=self.dtype,
+            device=place,
+            device_map=self.device_map,
+            offload_folder=self.offload_folder,
+        )
 
     def seeds(self) -> dict[str, int]:
         """Every seed by its purpose."""

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from tqdm.std import tqdm
 
-from scr_lens import errors, models
+from scr_lens import errors
 from scr_lens.chunks import Chunk
 from scr_lens.errors import ScrLensError
 from scr_lens.run import run_chunks
@@ -140,7 +140,7 @@ def _work(sender: Connection, work: Work) -> None:
 def _run(work: Work, progress: Callable[[int], object]) -> Tally:
     config = work.config
     with contextlib.redirect_stderr(io.StringIO()):  # the bar of one weight file per worker
-        lens = models.load(config.model, dtype=config.dtype, device=config.device)
+        lens = config.load()
     with RunStore.open(work.run, writer=work.writer) as store:
         return run_chunks(
             lens,

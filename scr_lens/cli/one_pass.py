@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from scr_lens.trace import Sample
+    from scr_lens.trace import Lens, Sample
 
 one_pass = typer.Typer(help="One-Pass SCR: sources from block 0.", no_args_is_help=True)
 
@@ -46,7 +46,7 @@ def train(
     from scr_lens.one_pass.predictor import PROJECTED
 
     lens = load(model, device=device)
-    samples = _world_samples(maps, world) if images is None else _own_samples(images, question, maps)
+    samples = _world_samples(lens, maps, world) if images is None else _own_samples(images, question, maps)
     config = PredictorConfig(d_model=lens.d_model, projected=None if full_width else PROJECTED)
     examples = collect(lens, samples, config)
     predictor, report = train_predictor(examples, config, epochs=epochs)
@@ -58,13 +58,16 @@ def train(
     )
 
 
-def _world_samples(count: int, folder: Path) -> Iterator[Sample]:
+def _world_samples(lens: Lens, count: int, folder: Path) -> Iterator[Sample]:
     """POPE questions on train scenes, one per picture and then the next, until there are enough."""
     from scr_lens.pictures import read_image
     from scr_lens.trace import Sample
-    from scr_lens.world_benchmark import world_pope
+    from scr_lens.world_benchmark import canvases_of, world_pope
 
-    questions = sorted(world_pope("train", -(-count // 6), folder), key=lambda q: (q.image_id, q.text))
+    questions = sorted(
+        world_pope("train", -(-count // 6), folder, canvases=canvases_of(lens)),
+        key=lambda q: (q.image_id, q.text),
+    )
     for asked in questions[:count]:
         yield Sample(read_image(asked.image)[0], question=asked.text, image_id=asked.image_id)
 

@@ -154,6 +154,8 @@ def test_another_run_or_model_is_not_mixed_in(folder, config, lens, whole):
         execute(config, folder / "whole", shard=Shard(1, 2), lens=lens)
     with pytest.raises(ConfigError, match="jobs is 0"):
         execute(config, folder / "whole", jobs=0)
+    with pytest.raises(ConfigError, match="jobs is 2 and device_map 'auto'"):
+        execute(replace(config, device=None, device_map="auto"), folder / "whole", jobs=2)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from scr_lens import models
 from scr_lens.config import LayerRange, ScrConfig
 from scr_lens.decoding import Sampling, make_decoder
 from scr_lens.decoding.opera import Opera
@@ -107,6 +108,9 @@ def test_identity_is_what_decides_rows():
         ("seed = 5", "seed = -5", "seed is -5"),
         ('model = "m"', "model = 3", "model is 3"),
         ('device = "cpu"', "device = 3", "device is 3"),
+        ('device = "cpu"', "device_map = 3", "device_map is 3; give text such as 'auto'"),
+        ('device = "cpu"', "offload_folder = 3", "offload_folder is 3"),
+        ('device = "cpu"', 'device = "cpu"\ndevice_map = "auto"', "give one of them"),
         ('model = "m"', "model = ", "malformed TOML"),
         ("[[conditions]]", "[[condition]]", "did you mean 'conditions'?"),
     ],
@@ -195,3 +199,26 @@ def test_settings_of_another_method_are_refused():
         Condition(name="a", method="opra")
     mixed = standard_conditions(["scr", "dola"], ScrConfig(lambda_=1.3))
     assert [c.config for c in mixed] == [ScrConfig(lambda_=1.3), make_decoder("dola")]
+
+
+def test_a_device_map_reaches_the_loader(monkeypatch):
+    asked = {}
+    monkeypatch.setattr(models, "load", lambda model, **options: asked.update(options, model=model))
+    config = RunConfig.from_dict(
+        {
+            "model": "m",
+            "device_map": "auto",
+            "offload_folder": "off",
+            "benchmark": {"name": "pope-world"},
+            "conditions": [{"method": "vanilla"}],
+        }
+    )
+    config.load("cuda:1")
+    assert asked == {
+        "model": "m",
+        "dtype": "float32",
+        "device": None,
+        "device_map": "auto",
+        "offload_folder": "off",
+    }
+    assert not {"device_map", "offload_folder"} & set(config.identity())
