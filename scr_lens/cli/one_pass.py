@@ -41,6 +41,8 @@ def train(
     device: Annotated[str | None, typer.Option(help="Such as cpu or cuda.")] = None,
 ) -> None:
     """Train a predictor of the sources on a model's own attention maps."""
+    from tqdm.auto import tqdm
+
     from scr_lens.models import load
     from scr_lens.one_pass import PredictorConfig, collect, save_predictor, train_predictor
     from scr_lens.one_pass.predictor import PROJECTED
@@ -48,7 +50,7 @@ def train(
     lens = load(model, device=device)
     samples = _world_samples(lens, maps, world) if images is None else _own_samples(images, question, maps)
     config = PredictorConfig(d_model=lens.d_model, projected=None if full_width else PROJECTED)
-    examples = collect(lens, samples, config)
+    examples = collect(lens, tqdm(samples, total=maps, desc="attention maps", unit="map"), config)
     predictor, report = train_predictor(examples, config, epochs=epochs)
     origin = "rendered world, train split" if images is None else f"pictures of {images.name}"
     save_predictor(predictor, report, lens, out, trained_on=origin, epochs=epochs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -10,6 +9,7 @@ from itertools import islice
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from tqdm.auto import trange
 
 from scr_lens.config import DiagnosticConfig, ScrConfig
 from scr_lens.errors import ConfigError, DataError
@@ -17,8 +17,6 @@ from scr_lens.grid import PatchGrid
 from scr_lens.interventions import select
 from scr_lens.one_pass.predictor import PredictorConfig, SourcePredictor, places
 from scr_lens.trace import CaptureSpec, Lens, Sample, encode_images, run_pass
-
-logger = logging.getLogger(__name__)
 
 HELD_OUT = 0.1
 """Share of the maps, the last ones, that measure the predictor and are not trained on."""
@@ -159,15 +157,13 @@ def train_predictor(
     order = torch.Generator().manual_seed(config.seed)
     steps = epochs * -(-n_maps // BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for epoch in range(epochs):
+    for _ in trange(epochs, desc="predictor", unit="epoch", mininterval=1):
         for chosen in torch.split(torch.randperm(n_maps, generator=order), BATCH):
             loss = divergence(predictor, train.part(chosen.tolist()))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-        if epoch % 10 == 9:
-            logger.info("epoch %d of %d: KL %.4f nats", epoch + 1, epochs, float(loss.detach()))
     return predictor.eval().requires_grad_(False), _report(predictor, train, held_out, scr)
 
 
