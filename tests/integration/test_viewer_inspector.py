@@ -231,6 +231,16 @@ def test_keys(visit, several, inspections):
     assert page.locator(".sl-title").first.inner_text() == "second.png"
 
 
+def test_keys_work_at_once_after_the_help_closes(visit, several):
+    page = visit(several)
+    page.keyboard.press("?")
+    page.evaluate("""() => {
+      document.querySelector("dialog").close();  // the browser moves the focus out of it a frame later
+      document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "g", bubbles: true }));
+    }""")
+    assert page.locator(".sl-card").count() == 3
+
+
 def test_the_map_is_read_with_the_keyboard_alone(visit, single, inspections):
     page = visit(single)
     page.locator(".sl-canvas").first.focus()

@@ -178,7 +178,7 @@ export class App {
   }
 
   key(event) {
-    const isWriting = event.target.matches?.("input:not([type=radio]):not([type=checkbox]), select, textarea, dialog *");
+    const isWriting = event.target.matches?.("input:not([type=radio]):not([type=checkbox]), select, textarea");
     if (event.ctrlKey || event.metaKey || event.altKey || this.help.open || event.defaultPrevented) return;
     if (isWriting && !(event.key === "Escape" || (event.target.type === "range" && !event.key.startsWith("Arrow")))) return;
     const act = (this.state.screen === "gallery" ? this.galleryKeys() : this.detailKeys(event))[event.key];
