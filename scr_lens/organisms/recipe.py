@@ -132,7 +132,6 @@ RECIPES: dict[str, Recipe] = {
             vision_width=64,
             vision_layers=3,
             pretrain_steps=3_000,
-            steps=1_000,
         ),
     )
 }

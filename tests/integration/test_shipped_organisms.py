@@ -5,17 +5,29 @@ import json
 import numpy as np
 import pytest
 from safetensors import safe_open
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModelForImageTextToText
 
+import scr_lens.families  # noqa: F401 - registers Qwen-VL's classes with transformers' Auto classes
+from scr_lens.families.registry import family_for
 from scr_lens.models import caveat, load
+from scr_lens.organisms.canvas import canvas_of
 from scr_lens.organisms.icons import CATEGORY_NAMES
 from scr_lens.organisms.language import DESCRIBE, question
-from scr_lens.organisms.recipe import RECIPES
+from scr_lens.organisms.recipe import RECIPES, recipe
 from scr_lens.organisms.render import render_scene
 from scr_lens.organisms.scenes import SCENE_TYPES
 from scr_lens.organisms.shipped import shipped_folder, shipped_names
 from scr_lens.organisms.world import sample_scene
 from scr_lens.trace import Sample, generate, run_pass
+
+PROMPTS = {
+    "llava": "USER: <image>\nDescribe the image. ASSISTANT:",
+    "chameleon": "<image>Describe the image.",  # its processor appends the separator
+    "qwen": "<img><imgpad></img>Describe the image. Answer:",
+    "qwen2_vl": "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+    "<|vision_start|><|image_pad|><|vision_end|>Describe the image.<|im_end|>\n<|im_start|>assistant\n",
+}
+"""A whole prompt of every architecture, written out."""
 
 
 def test_what_is_shipped_has_a_recipe():
@@ -27,9 +39,14 @@ def folder(request):
     return shipped_folder(request.param)
 
 
+def render(folder, split, index):
+    """A scene on the canvas that the organism sees it on."""
+    return render_scene(sample_scene(split, index), canvas_of(index, recipe(folder.name).canvases))
+
+
 @pytest.fixture(scope="module")
-def scenes():
-    return [render_scene(sample_scene("validation", k)) for k in range(24)]
+def scenes(folder):
+    return [render(folder, "validation", k) for k in range(24)]
 
 
 def test_a_folder_is_small_half_precision_and_complete(folder):
@@ -43,11 +60,9 @@ def test_a_folder_is_small_half_precision_and_complete(folder):
 
 def test_it_is_an_ordinary_checkpoint(folder):
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype="float32")
-    processor = AutoProcessor.from_pretrained(folder)
-    image = render_scene(sample_scene("test", 0)).image
-    inputs = processor(
-        images=image, text="USER: <image>\nDescribe the image. ASSISTANT:", return_tensors="pt"
-    )
+    processor = family_for(model.config.model_type).processor_class.from_pretrained(folder)
+    image = render(folder, "test", 0).image
+    inputs = processor(images=image, text=PROMPTS[model.config.model_type], return_tensors="pt")
     ids = model.generate(**inputs, max_new_tokens=40, do_sample=False)[0, inputs["input_ids"].shape[1] :]
     lens = load(folder)
     ours = generate(lens, lens.prepare(Sample(image, question="Describe the image.")), max_new_tokens=40)[0]
