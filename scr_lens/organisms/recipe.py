@@ -12,7 +12,7 @@ from scr_lens.organisms.canvas import SQUARE, Canvas
 
 DECODER_SETTINGS = frozenset(
     ("d_model", "n_layers", "n_heads", "d_mlp", "swin_norm", "questions", "pool_share", "steps", "lr")
-) | {"vision_lr_share", "caption_weight", "patch_weight"}
+) | {"vision_lr_share", "caption_weight", "patch_weight", "tower"}
 """Settings without effect before the decoder is trained."""
 
 
@@ -23,6 +23,8 @@ class Recipe:
     Args:
         name: Folder name of the organism.
         model_type: transformers' architecture key.
+        tower: Organism whose dense phase this one starts from, with the same vision settings; None for a dense
+            phase of its own. LLaVA-1.5's sizes share one vision tower, Chameleon's one image tokenizer.
         canvases: Sizes of pictures; scenes take turns.
         patch: Side of an image token's patch in pixels.
         vision_width: Width of the vision tower; base channels of an image tokenizer.
@@ -53,6 +55,7 @@ class Recipe:
 
     name: str
     model_type: str
+    tower: str | None = None
     canvases: tuple[Canvas, ...] = (SQUARE,)
     patch: int = 8
     vision_width: int = 96
@@ -83,7 +86,13 @@ class Recipe:
     @property
     def vision_settings(self) -> dict[str, Any]:
         """What decides the dense phase: changing how the decoder is trained does not repeat it."""
-        return {name: value for name, value in asdict(self).items() if name not in DECODER_SETTINGS}
+        settings = {name: value for name, value in asdict(self).items() if name not in DECODER_SETTINGS}
+        return {**settings, "name": self.tower_name}
+
+    @property
+    def tower_name(self) -> str:
+        """The organism whose dense phase counts."""
+        return self.tower or self.name
 
     def grid(self, canvas: Canvas) -> PatchGrid:
         """Image tokens of a picture."""
@@ -104,8 +113,8 @@ class Recipe:
         return self.canvases[0]
 
 
-LARGE: dict[str, Any] = {"d_model": 192, "n_layers": 12, "n_heads": 3, "d_mlp": 384}
-"""Decoder of the larger organisms."""
+LARGE: dict[str, Any] = {"d_model": 160, "n_layers": 10, "n_heads": 4, "d_mlp": 320, "steps": 2_000}
+"""Decoder of the larger organisms: a quarter deeper and wider, as LLaVA-1.5's 13B is beside its 7B."""
 SHAPES = (SQUARE, Canvas(80, 112), Canvas(112, 80), Canvas(72, 128), Canvas(128, 72))
 """Canvases of about one area: 140 or 144 image tokens each."""
 TOKENIZER: dict[str, Any] = {
@@ -120,11 +129,23 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         Recipe(name="llava-small", model_type="llava"),
-        Recipe(name="llava-large", model_type="llava", vision_width=128, vision_layers=6, **LARGE),
+        Recipe(name="llava-large", model_type="llava", tower="llava-small", **LARGE),
         Recipe(name="chameleon-small", model_type="chameleon", **TOKENIZER),
-        Recipe(name="chameleon-large", model_type="chameleon", swin_norm=True, **TOKENIZER, **LARGE),
         Recipe(
-            name="qwen2-vl-small", model_type="qwen2_vl", canvases=SHAPES, vision_width=64, vision_layers=3
+            name="chameleon-large",
+            model_type="chameleon",
+            tower="chameleon-small",
+            swin_norm=True,
+            **TOKENIZER,
+            **LARGE,
+        ),
+        Recipe(
+            name="qwen2-vl-small",
+            model_type="qwen2_vl",
+            canvases=SHAPES,
+            vision_width=64,
+            vision_layers=3,
+            pretrain_steps=3_000,
         ),
         Recipe(
             name="qwen-vl-small",

@@ -126,7 +126,7 @@ def pretrain_vision(
     trained = [*body.encoder(model).parameters(), *head.parameters()]
     optimizer = _optimizer([{"params": trained, "lr": recipe.pretrain_lr}], recipe)
     scheduler = _scheduler(optimizer, recipe.pretrain_steps, recipe.warmup)
-    path = cache / f"{recipe.name}-vision.pt"
+    path = cache / f"{recipe.tower_name}-vision.pt"
     state = TrainingState(path, recipe.vision_settings, body.encoder(model), optimizer, scheduler, extra=head)
     for step in state.steps(recipe.pretrain_steps, "vision"):
         which, indices = step_pictures(corpora, recipe, step, 1)

@@ -94,6 +94,20 @@ def test_the_state_of_another_recipe_is_not_used(tiny_recipe, tiny_corpora, tmp_
     assert torch.equal(weights[1], weights[2]) and not torch.equal(weights[0], weights[1])
 
 
+def test_a_larger_organism_starts_from_the_smaller_one_s_tower(tiny_recipe, tiny_corpora, tmp_path):
+    from dataclasses import replace
+
+    body = body_for(tiny_recipe.model_type)
+    larger = replace(tiny_recipe, name="larger", tower=tiny_recipe.name, n_layers=3)
+    encoders = []
+    for each, entries in ((tiny_recipe, 1), (larger, 0)):
+        model, log = body.model(each, body.processor(each)), []
+        pretrain_vision(model, body, tiny_corpora, each, tmp_path, CPU, log.append)
+        encoders.append(body.encoder(model).state_dict())
+        assert len(log) == entries
+    assert all(torch.equal(encoders[0][name], encoders[1][name]) for name in encoders[0])
+
+
 def test_words_start_where_their_patches_are(tiny_recipe, tiny_corpus):
     body = body_for(tiny_recipe.model_type)
     processor = body.processor(tiny_recipe)
