@@ -23,8 +23,8 @@ class Recipe:
     Args:
         name: Folder name of the organism.
         model_type: transformers' architecture key.
-        tower: Organism whose dense phase this one starts from, with the same vision settings; None for a dense
-            phase of its own. LLaVA-1.5's sizes share one vision tower, Chameleon's one image tokenizer.
+        tower: Organism whose dense phase this one starts from, with the same vision settings; None for one of
+            its own. LLaVA-1.5's sizes share one vision tower, Chameleon's one image tokenizer.
         canvases: Sizes of pictures; scenes take turns.
         patch: Side of an image token's patch in pixels.
         vision_width: Width of the vision tower; base channels of an image tokenizer.

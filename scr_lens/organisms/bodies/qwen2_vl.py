@@ -18,6 +18,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from scr_lens.families.qwen2_vl import ImageOnlyProcessor, rotary_positions
 from scr_lens.grid import PatchGrid
 from scr_lens.organisms.bodies.base import PIXEL_MEAN, PIXEL_STD, Body
+from scr_lens.organisms.bodies.qwen2_decoder import decoder_config
 from scr_lens.organisms.language import build_tokenizer
 from scr_lens.organisms.recipe import Recipe
 
@@ -147,20 +148,10 @@ def merge_order(pixels: Float[Tensor, "batch 3 height width"], patch: int) -> Fl
 def _text_config(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     half = recipe.d_model // recipe.n_heads // 2
     spatial = 3 * half // 8  # the published checkpoints split 64 into 16 + 24 + 24
-    return {
-        "vocab_size": len(tokenizer),
-        "hidden_size": recipe.d_model,
-        "intermediate_size": recipe.d_mlp,
-        "num_hidden_layers": recipe.n_layers,
-        "num_attention_heads": recipe.n_heads,
-        "num_key_value_heads": max(1, recipe.n_heads // 2),
-        "max_position_embeddings": 1024,
-        "pad_token_id": tokenizer.pad_token_id,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "rope_parameters": {
-            "rope_type": "default",
-            "rope_theta": 10000.0,
-            "mrope_section": [half - 2 * spatial, spatial, spatial],
-        },
+    rotary = {
+        "rope_type": "default",
+        "rope_theta": 10000.0,
+        "mrope_section": [half - 2 * spatial, spatial, spatial],
     }
+    settings = decoder_config(recipe, tokenizer, max(1, recipe.n_heads // 2))
+    return {**settings, "rope_parameters": rotary}

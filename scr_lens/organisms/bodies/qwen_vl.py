@@ -15,6 +15,7 @@ from scr_lens.families.qwen_vl.resampler import Resampler
 from scr_lens.families.qwen_vl.vocabulary import IMAGE_END, IMAGE_PAD, IMAGE_START
 from scr_lens.grid import PatchGrid
 from scr_lens.organisms.bodies.base import PIXEL_MEAN, PIXEL_STD, Body
+from scr_lens.organisms.bodies.qwen2_decoder import decoder_config
 from scr_lens.organisms.language import build_tokenizer
 from scr_lens.organisms.recipe import Recipe
 
@@ -62,7 +63,7 @@ class QwenVLBody(Body):
         tokenizer = processor.tokenizer
         torch.manual_seed(recipe.seed)
         config = QwenVLConfig(
-            text_config=_text_config(recipe, tokenizer),
+            text_config=decoder_config(recipe, tokenizer, recipe.n_heads),
             vision_config=_vision_config(recipe),
             image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_PAD),
         )
@@ -138,19 +139,4 @@ def _vision_config(recipe: Recipe) -> dict[str, Any]:
         "n_positions": canvas.grid(patch).size,
         "n_queries": recipe.grid(canvas).size,
         "output_dim": recipe.d_model,
-    }
-
-
-def _text_config(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
-    return {
-        "vocab_size": len(tokenizer),
-        "hidden_size": recipe.d_model,
-        "intermediate_size": recipe.d_mlp,
-        "num_hidden_layers": recipe.n_layers,
-        "num_attention_heads": recipe.n_heads,
-        "num_key_value_heads": recipe.n_heads,
-        "max_position_embeddings": 1024,
-        "pad_token_id": tokenizer.pad_token_id,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
     }
