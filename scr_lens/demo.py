@@ -13,7 +13,6 @@ import pandas as pd
 from scr_lens.execute import available_cores, execute
 from scr_lens.figures import (
     FIGURES,
-    condition_table,
     inspection_figure,
     run_origin,
     save,
@@ -39,6 +38,11 @@ logger = logging.getLogger(__name__)
 CONDITIONS = ("vanilla", "scr", "uniform-smooth", "identity")
 N_IMAGES = 500
 """Pictures of the demo, as many as official POPE has."""
+
+_COLUMNS = tuple(
+    dict.fromkeys(name for entry in FIGURES.values() for name in (*entry.columns, "object", "p_yes"))
+)
+"""What figures and `interesting` read; the maps, most of a run's bytes, stay on the disk."""
 
 
 @dataclass(frozen=True)
@@ -83,17 +87,19 @@ def run_demo(
     chosen = jobs or (available_cores() if lens.device.type == "cpu" else 1)
     summary = execute(config, run, jobs=chosen, lens=lens)
     questions = config.benchmark.questions(config.seed)
-    frame = read_run(run)
+    frame = read_run(run, _COLUMNS)
     folder = out / f"demo-{Path(model).name}"
-    drawn = {"pope": _tables(frame, folder)}
-    for entry in FIGURES.values():
-        drawn[entry.id] = save(entry.draw(frame), folder, entry.id, entry.table(frame))
+    tables = {name: entry.table(frame) for name, entry in FIGURES.items()}
+    table = tables["conditions"]
+    drawn = {"pope": _tables(table, folder)}
+    for name, entry in FIGURES.items():
+        drawn[name] = save(entry.draw(frame, tables[name]), folder, name, tables[name])
     for question in interesting(frame, questions):
         name = f"inspect-{Path(question.image_id).stem}-{question.object.replace(' ', '_')}"
         drawn[name] = _inspect(lens, question, folder, name)
     provenance = write_provenance(folder, drawn, run_origin(frame))
     files = (*(file for written in drawn.values() for file in written), provenance)
-    return Demo(summary, condition_table(frame), files, run, caveat(lens))
+    return Demo(summary, table, files, run, caveat(lens))
 
 
 def demo_config(
@@ -108,8 +114,7 @@ def demo_config(
     )
 
 
-def _tables(frame: pd.DataFrame, folder: Path) -> tuple[Path, ...]:
-    table = condition_table(frame)
+def _tables(table: pd.DataFrame, folder: Path) -> tuple[Path, ...]:
     contents = {"pope.md": to_markdown(table), "pope.csv": to_csv(table)}
     return tuple(write_figure_file(folder, name, text.encode()) for name, text in contents.items())
 

@@ -103,10 +103,24 @@ def metric_interval(frame: pd.DataFrame, metric: str, *, level: float = 0.95) ->
     Raises:
         DataError: If there are fewer than 2 images.
     """
-    terms = metric_terms(answer_counts(frame), metric)
-    if terms[:, 1].sum() == 0:
-        return None
-    return rate_interval(image_totals(terms, frame["image_id"].tolist()), level=level)
+    return _totals_interval(count_totals(frame), metric, level)
+
+
+def count_totals(frame: pd.DataFrame) -> Float[np.ndarray, "image 6"]:
+    """Confusion counts of each image.
+
+    Args:
+        frame: Records of one condition.
+
+    Returns:
+        Columns as in `COUNTS`; a metric's terms are linear in them, so one table serves every metric.
+    """
+    return image_totals(answer_counts(frame), frame["image_id"].tolist())
+
+
+def _totals_interval(totals: Float[np.ndarray, "image 6"], metric: str, level: float) -> Interval | None:
+    terms = metric_terms(totals, metric)
+    return rate_interval(terms, level=level) if terms[:, 1].any() else None
 
 
 def metric_difference(
@@ -136,12 +150,11 @@ def metric_difference(
     return terms_difference(after, before, paired["image_id"].tolist(), level=level, **options)
 
 
-def _row(interval: Interval | None, frame: pd.DataFrame) -> dict[str, object]:
-    size: dict[str, object] = {"n_images": frame["image_id"].nunique(), "n_questions": len(frame)}
+def _ends(interval: Interval | None) -> dict[str, object]:
     if interval is None:
-        return {"estimate": np.nan, "ci_low": np.nan, "ci_high": np.nan, "interval": "undefined"} | size
+        return {"estimate": np.nan, "ci_low": np.nan, "ci_high": np.nan, "interval": "undefined"}
     ends = {"estimate": interval.estimate, "ci_low": interval.low, "ci_high": interval.high}
-    return ends | {"interval": interval.method} | size
+    return ends | {"interval": interval.method}
 
 
 def _by_split(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -164,13 +177,18 @@ def metrics_table(frame: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
         DataError: If records are malformed.
     """
     rows = [
-        {"condition": condition, "split": split, "metric": metric}
-        | _row(metric_interval(part, metric, level=level), part)
+        {"condition": condition, "split": split} | row
         for condition in frame["condition"].unique()
         for split, part in _by_split(of_condition(frame, condition))
-        for metric in METRICS
+        for row in _metric_rows(part, level)
     ]
     return pd.DataFrame(rows)
+
+
+def _metric_rows(part: pd.DataFrame, level: float) -> list[dict[str, object]]:
+    totals = count_totals(part)
+    size: dict[str, object] = {"n_images": len(totals), "n_questions": len(part)}
+    return [{"metric": name} | _ends(_totals_interval(totals, name, level)) | size for name in METRICS]
 
 
 def differences_table(
@@ -202,11 +220,9 @@ def differences_table(
             for metric in METRICS:
                 change = metric_difference(part, metric, level=level, **options)
                 row = {"condition": condition, "baseline": baseline, "split": split, "metric": metric}
-                rows.append(
-                    row
-                    | _row(change, part)
-                    | {"p_value": difference_p_value(part, metric, seed=options.get("seed", 0))}
-                )
+                size = {"n_images": part["image_id"].nunique(), "n_questions": len(part)}
+                p_value = difference_p_value(part, metric, seed=options.get("seed", 0))
+                rows.append(row | _ends(change) | size | {"p_value": p_value})
     return pd.DataFrame(rows)
 
 

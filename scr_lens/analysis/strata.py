@@ -30,18 +30,34 @@ def quantile_strata(
         belongs to the upper stratum.
 
     Raises:
-        DataError: If a value is not finite, n_strata < 2, or ties leave a stratum empty.
+        DataError: If a value is not finite, n_strata < 2, there are fewer questions than strata, or ties
+            leave a stratum empty.
     """
     x = np.asarray(predictor, dtype=np.float64)
-    if n_strata < 2 or len(x) < n_strata or not np.isfinite(x).all():
-        raise DataError(
-            f"{n_strata} strata of {len(x)} values: expected 2 or more strata and finite values for each"
-        )
+    _require_strata(x, n_strata)
     edges = np.quantile(x, np.linspace(0, 1, n_strata + 1))
     strata = np.searchsorted(edges[1:-1], x, side="right")
     if len(np.unique(strata)) < n_strata:
-        raise DataError(f"the predictor has too many ties for {n_strata} strata: use fewer strata")
+        raise DataError(
+            f"{len(x)} questions have only {len(np.unique(x))} different values of the predictor, too many "
+            f"ties for {n_strata} groups of equal size: ask about more images, or use fewer groups"
+        )
     return strata, edges
+
+
+def _require_strata(x: Float[np.ndarray, "question"], n_strata: int) -> None:
+    if n_strata < 2:
+        raise DataError(f"n_strata={n_strata}: expected 2 or more groups to compare")
+    if len(x) < n_strata:
+        raise DataError(
+            f"{len(x)} questions are too few for {n_strata} groups by quantiles: expected at least "
+            f"{n_strata} questions; ask about more images, or use fewer groups"
+        )
+    if not np.isfinite(x).all():
+        raise DataError(
+            f"{int((~np.isfinite(x)).sum())} of {len(x)} questions have no finite value of the predictor: "
+            "expected one for each; drop those questions"
+        )
 
 
 def rates_by_stratum(

@@ -23,10 +23,13 @@ from scr_lens.cli.organism import organism
 from scr_lens.cli.report import report
 from scr_lens.cli.run import captions, merge, run
 from scr_lens.cli.score import score
+from scr_lens.cli.usage import PROGRAM, UsageError, is_question, usage_line
 from scr_lens.errors import ScrLensError
 
+_STOPPED = 130
+
 app = typer.Typer(
-    name="scr-lens",
+    name=PROGRAM,
     help="Where in the image does a vision-language model put its credit, and what does moving it change?",
     no_args_is_help=True,
     add_completion=False,
@@ -56,11 +59,26 @@ app.add_typer(bench, name="bench")
 def main() -> None:
     """Runs a command; an expected error becomes one line on standard error and exit status 2."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    sys.exit(_status(sys.argv[1:]))
+
+
+def _status(arguments: list[str]) -> int:
     try:
-        app()
+        status = app(arguments, prog_name=PROGRAM, standalone_mode=False)
+    except UsageError as error:
+        typer.echo(
+            error.format_message() if is_question(error) else _error(usage_line(error, arguments)), err=True
+        )
+        return 2
     except ScrLensError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
+        typer.echo(_error(error), err=True)
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        status = _STOPPED
+    if status == _STOPPED:  # how some versions of the parser hand on an interrupt
         typer.echo("stopped; what was stored is kept, run the same command to go on", err=True)
-        sys.exit(130)
+    return status if isinstance(status, int) else 0
+
+
+def _error(problem: object) -> str:
+    return f"error: {problem}"

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from scr_lens.errors import ConfigError, unknown_name
-from scr_lens.figures.dots import conditions_figure
+from scr_lens.figures.dots import dot_figure
 from scr_lens.figures.scatter import Estimator, entropy_bins, entropy_figure, entropy_records
 from scr_lens.figures.tables import condition_table
 
@@ -36,15 +36,15 @@ class FigureEntry:
     Attributes:
         id: Name on the command line and of the files.
         description: One line on what it shows.
-        draw: Makes the figure from records.
-        table: Makes the table of the numbers behind it.
+        table: Makes the table of the numbers behind it from records.
+        draw: Makes the figure from records and that table.
         columns: Columns of the store that it reads, and those that its provenance names.
     """
 
     id: str
     description: str
-    draw: Callable[[pd.DataFrame], Figure] = field(repr=False)
     table: Callable[[pd.DataFrame], pd.DataFrame] = field(repr=False)
+    draw: Callable[[pd.DataFrame, pd.DataFrame], Figure] = field(repr=False)
     columns: tuple[str, ...] = field(repr=False)
 
 
@@ -52,12 +52,20 @@ def _bins(frame: pd.DataFrame, estimator: Estimator) -> pd.DataFrame:
     return entropy_bins(entropy_records(frame, estimator))
 
 
+def _draw_entropy(frame: pd.DataFrame, _: pd.DataFrame, estimator: Estimator) -> Figure:
+    return entropy_figure(frame, estimator)
+
+
+def _draw_conditions(_: pd.DataFrame, table: pd.DataFrame) -> Figure:
+    return dot_figure(table)
+
+
 def _entropy_entry(estimator: Estimator, description: str) -> FigureEntry:
     return FigureEntry(
         id=f"entropy-hallucination-{estimator}",
         description=description,
-        draw=partial(entropy_figure, estimator=estimator),
         table=partial(_bins, estimator=estimator),
+        draw=partial(_draw_entropy, estimator=estimator),
         columns=(*_ANSWER_COLUMNS, "grid_h", "grid_w", f"entropy_{estimator}_nats"),
     )
 
@@ -66,8 +74,8 @@ _ENTRIES = (
     FigureEntry(
         id="conditions",
         description="Hallucination rate and accuracy by split and condition, with 95% intervals.",
-        draw=conditions_figure,
         table=condition_table,
+        draw=_draw_conditions,
         columns=_ANSWER_COLUMNS,
     ),
     _entropy_entry("attention", "Entropy of the attention map against hallucination, per question."),
@@ -109,4 +117,5 @@ def draw_figure(figure_id: str, frame: pd.DataFrame) -> Figure:
         ConfigError: If there is no figure of that id.
         DataError: If the records do not fit.
     """
-    return find_figure(figure_id).draw(frame)
+    entry = find_figure(figure_id)
+    return entry.draw(frame, entry.table(frame))

@@ -13,6 +13,7 @@ from scr_lens.errors import ConfigError, DataError, unknown_name
 from scr_lens.families import family_for
 from scr_lens.trace.attention import ATTN_IMPLEMENTATION, register
 from scr_lens.trace.digests import folder_digest
+from scr_lens.trace.hub import cached_commit, reach_hub
 from scr_lens.trace.model import Lens, wrap
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
@@ -47,7 +48,8 @@ def load(
     Raises:
         ConfigError: If dtype is unknown, both device and device_map are given, or a device map
             cannot be used.
-        DataError: If there is no such checkpoint, or its weights are not safetensors.
+        DataError: If there is no such checkpoint, its weights are not safetensors, or the hub cannot be
+            reached (known within seconds) and it is not in the local cache.
         ContractError: If the checkpoint's family is not supported.
     """
     if dtype not in DTYPES:
@@ -56,6 +58,8 @@ def load(
         raise ConfigError(f"device={device!r} and device_map={device_map!r} exclude each other; give one")
     placement = _placement(device_map, offload_folder)
     source, where = _locate(path_or_name, revision)
+    if "revision" in where:
+        where |= reach_hub(source, where["revision"])
     settings = _read_config(source, where)
     family = family_for(str(settings.get("model_type")))
     if "revision" not in where:
@@ -134,7 +138,7 @@ def _read_config(source: str, where: dict[str, Any]) -> dict[str, Any]:
     if not settings.get("model_type"):
         raise DataError(f"{source!r} has no config.json with a model_type; give a Hugging Face checkpoint")
     if "revision" in where:
-        where["revision"] = settings.get("_commit_hash") or where["revision"]
+        where["revision"] = cached_commit(source, where["revision"]) or where["revision"]
     return dict(settings)
 
 

@@ -100,6 +100,7 @@ def test_a_hub_failure_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise OSError("We couldn't connect\nto the hub")
 
+    monkeypatch.setattr(loading, "reach_hub", lambda *_: {})
     monkeypatch.setattr(loading.PreTrainedConfig, "get_config_dict", fail)
     with pytest.raises(
         DataError, match=r"'owner/name' at revision 'v1' from the hub \(We .* to the hub\)"
@@ -112,7 +113,11 @@ def test_a_hub_failure_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_hub_name_is_pinned_to_its_commit(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit, asked = "c0ffee" * 6, []
     settings = json.loads((checkpoint / "config.json").read_text())
-    hub = SimpleNamespace(get_config_dict=lambda *_, **__: (settings | {"_commit_hash": commit}, {}))
+    hub = SimpleNamespace(get_config_dict=lambda *_, **__: (settings, {}))
+    monkeypatch.setattr(loading, "reach_hub", lambda *_: {})
+    monkeypatch.setattr(
+        loading, "cached_commit", lambda *given: commit if given == ("owner/name", "main") else ""
+    )
     monkeypatch.setattr(loading, "PreTrainedConfig", hub)
     real = loading._from_pretrained
 

@@ -16,12 +16,20 @@ def test_strata_are_the_quantile_groups():
 
 
 def test_strata_refusals():
-    with pytest.raises(DataError, match="too many ties"):
+    ties = "20 questions have only 2 different values .* too many ties for 4 groups .*: ask about more images"
+    with pytest.raises(DataError, match=ties):
         quantile_strata(np.repeat([1.0, 2.0], 10), 4)
-    with pytest.raises(DataError, match="1 strata of 3 values"):
+    with pytest.raises(DataError, match="n_strata=1: expected 2 or more"):
         quantile_strata(np.arange(3.0), 1)
-    with pytest.raises(DataError, match="finite"):
+    small = "24 questions are too few for 30 groups .*: expected at least 30 questions; ask about more images"
+    with pytest.raises(DataError, match=small):
+        quantile_strata(np.arange(24.0), 30)
+    with pytest.raises(DataError, match=r"1 of 3 questions have no finite value .*; drop those"):
         quantile_strata(np.array([1, np.nan, 2]), 2)
+
+
+def test_as_many_questions_as_strata_are_enough():
+    assert quantile_strata(np.arange(30.0), 30)[0].tolist() == list(range(30))
 
 
 def test_rates_and_gains_per_stratum_are_group_means():

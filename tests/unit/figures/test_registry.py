@@ -18,6 +18,14 @@ def test_every_figure_draws_from_its_columns_alone(frame, figure_id):
     assert len(entry.table(rows)) > 0
 
 
+def test_the_conditions_are_drawn_from_the_table_at_hand(frame):
+    entry = find_figure("conditions")
+    table = entry.table(frame)
+    table.loc[:, ["accuracy", "accuracy_low", "accuracy_high"]] = 0.25
+    accuracy = entry.draw(frame, table).axes[1]
+    assert {x for line in accuracy.lines for x in line.get_xdata()} == {25.0}
+
+
 @pytest.mark.parametrize("figure_id", FIGURES)
 def test_entries_are_described_and_read_columns_of_the_store(figure_id):
     entry = FIGURES[figure_id]
