@@ -113,7 +113,7 @@ class Recipe:
         return self.canvases[0]
 
 
-LARGE: dict[str, Any] = {"d_model": 160, "n_layers": 10, "n_heads": 4, "d_mlp": 320, "steps": 2_000}
+LARGE: dict[str, Any] = {"d_model": 160, "n_layers": 10, "n_heads": 4, "d_mlp": 320, "steps": 1_600}
 """Decoder of the larger organisms: a quarter deeper and wider, as LLaVA-1.5's 13B is beside its 7B."""
 SHAPES = (SQUARE, Canvas(80, 112), Canvas(112, 80), Canvas(72, 128), Canvas(128, 72))
 """Canvases of about one area: 140 or 144 image tokens each."""
@@ -121,16 +121,21 @@ TOKENIZER: dict[str, Any] = {
     "vision_width": 32,
     "vision_layers": 1,
     "pretrain_lr": 1e-3,
-    "pretrain_steps": 2_500,
+    "pretrain_steps": 700,
 }
-"""Image tokenizer of the Chameleon organisms."""
+"""Image tokenizer of the Chameleon organisms.
+
+Short training on purpose. After 2,500 steps it names 95% of the object patches, and the organism says yes to
+1.9% [0.9, 3.9] of the adversarial questions about absent objects (120 validation pictures, 1,300 joint steps):
+too few hallucinations to study.
+"""
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         Recipe(name="llava-small", model_type="llava"),
         Recipe(name="llava-large", model_type="llava", tower="llava-small", **LARGE),
-        Recipe(name="chameleon-small", model_type="chameleon", **TOKENIZER),
+        Recipe(name="chameleon-small", model_type="chameleon", steps=1_600, **TOKENIZER),
         Recipe(
             name="chameleon-large",
             model_type="chameleon",
@@ -145,15 +150,8 @@ RECIPES: dict[str, Recipe] = {
             canvases=SHAPES,
             vision_width=64,
             vision_layers=3,
-            pretrain_steps=3_000,
         ),
-        Recipe(
-            name="qwen-vl-small",
-            model_type="qwen",
-            vision_width=64,
-            vision_layers=3,
-            pretrain_steps=3_000,
-        ),
+        Recipe(name="qwen-vl-small", model_type="qwen"),
     )
 }
 """Every organism that can be trained, by name; `scr-lens organism list` says which have been."""
