@@ -71,6 +71,20 @@ WHOLE = Shard(1, 1)
 """The only shard of an undivided run."""
 
 
+def chunk_size(batch_size: int, *, texts: bool) -> int:
+    """Most questions of a chunk.
+
+    Args:
+        batch_size: Questions per pass.
+        texts: Whether answers are texts; one takes as long as tens of questions with a one-token answer.
+
+    Returns:
+        The batch size; half of it for texts, so that a stage of few long rows can be divided among
+        processes and shows early how far it is.
+    """
+    return -(-batch_size // 2) if texts else batch_size
+
+
 def whole_image_chunks(questions: Sequence[Question], size: int) -> tuple[Chunk, ...]:
     """Cuts questions into chunks that keep the questions of an image together.
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from scr_lens.config import DiagnosticConfig, LayerRange, ScrConfig
 from scr_lens.interventions import Intervention, find_method
 from scr_lens.trace import Batch, CaptureSpec, Lens, PassRecord, diagnose, run_pass, untouched_pass
+from scr_lens.trace.head import Head, go_on, run_head
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +24,8 @@ class Baseline:
         capture: What the untouched pass was asked to record.
         record: What it recorded.
         maps: Diagnostic attention map A per sample, once it is known (`attention_maps`).
+        heads: The untouched blocks up to a first edited one, by capture and block, once they were needed
+            (`treated_pass`); None where they cannot be reused.
     """
 
     lens: Lens
@@ -31,6 +34,7 @@ class Baseline:
     capture: CaptureSpec
     record: PassRecord
     maps: dict[DiagnosticConfig, tuple[Float[Tensor, " patch"], ...]] = field(default_factory=dict)
+    heads: dict[tuple[CaptureSpec, int], Head | None] = field(default_factory=dict)
 
 
 def baseline_pass(lens: Lens, batch: Batch, keys: tuple[str, ...], capture: CaptureSpec) -> Baseline:
@@ -107,8 +111,34 @@ def treatment(baseline: Baseline, method: str, config: ScrConfig) -> Interventio
 
 
 def treated_pass(baseline: Baseline, intervention: Intervention, capture: CaptureSpec) -> PassRecord:
-    """Runs the batch of a baseline again with an intervention; the capture is the baseline's or another."""
-    return run_pass(baseline.lens, baseline.batch, capture, intervention)
+    """Runs the batch of a baseline again with an intervention, from the first edited block on.
+
+    What comes before that block is run once for all interventions that begin there.
+
+    Args:
+        baseline: Baseline of the batch.
+        intervention: What to do to the residual stream.
+        capture: The baseline's or another.
+
+    Returns:
+        The record of `run_pass(baseline.lens, baseline.batch, capture, intervention)`, to rounding.
+
+    Raises:
+        ConfigError: If capture or intervention name blocks that the model does not have.
+        ContractError: If the model does not return attention rows, or recorded values are not finite.
+    """
+    head = None if intervention.layers is None else _head(baseline, capture, intervention.layers.first)
+    if head is None:
+        return run_pass(baseline.lens, baseline.batch, capture, intervention)
+    return go_on(head, intervention)
+
+
+def _head(baseline: Baseline, capture: CaptureSpec, layer: int) -> Head | None:
+    if baseline.lens.tap.edit is not None:
+        return None
+    if (capture, layer) not in baseline.heads:
+        baseline.heads[capture, layer] = run_head(baseline.lens, baseline.batch, capture, layer)
+    return baseline.heads[capture, layer]
 
 
 def full_capture(lens: Lens, config: DiagnosticConfig) -> CaptureSpec:

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from scr_lens.chunks import WHOLE, Chunk, Shard, whole_image_chunks
+from scr_lens.chunks import WHOLE, Chunk, Shard, chunk_size, whole_image_chunks
 from scr_lens.errors import ConfigError
+from scr_lens.freed_memory import keep_freed_memory
 from scr_lens.pictures import file_digest
 from scr_lens.row_identity import RowIdentity
 from scr_lens.run import run_chunks
@@ -26,6 +27,9 @@ from scr_lens.workers import Work, run_workers
 
 LEAST_CHUNKS = 4
 """Chunks that make a process of its own worth its start, which takes seconds."""
+
+LEAST_TEXT_CHUNKS = 2
+"""The same where answers are texts."""
 
 
 def execute(
@@ -66,10 +70,12 @@ def execute(
             "give jobs 1, or a shard to each machine"
         )
     started = time.monotonic()
+    keep_freed_memory()
     part = shard or WHOLE
     lens = lens or config.load(None if jobs == 1 else "cpu")
     config = replace(config, benchmark=for_model(config.benchmark, lens))
-    chunks = part.of(whole_image_chunks(config.benchmark.questions(config.seed), config.batch_size))
+    size = chunk_size(config.batch_size, texts=not config.benchmark.measurement.reads_pass)
+    chunks = part.of(whole_image_chunks(config.benchmark.questions(config.seed), size))
     planned = sum(map(len, chunks)) * len(config.conditions)
     identity = {**config.identity(), "model_revision": lens.revision}
     device = f"device_map {config.device_map}" if config.device_map else describe_device(config.device)
@@ -144,7 +150,8 @@ def _in_processes(
     pending = pending_chunks(config, lens, chunks, store)
     bar.update((sum(map(len, chunks)) - sum(map(len, pending))) * len(config.conditions))
     bar.unpause()  # the rate counts from here
-    jobs = min(jobs, len(pending) // LEAST_CHUNKS)
+    least = LEAST_CHUNKS if config.benchmark.measurement.reads_pass else LEAST_TEXT_CHUNKS
+    jobs = min(jobs, len(pending) // least)
     if jobs <= 1:
         return _here(config, _placed(config, lens) if pending else lens, pending, store, 1, bar)
     works = [

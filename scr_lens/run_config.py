@@ -35,7 +35,8 @@ class RunConfig:
         device: Such as "cpu" or "cuda"; None takes a GPU if there is one.
         device_map: Instead of `device`, such as "auto", to spread a large model; needs accelerate.
         offload_folder: Where a device map may put what does not fit into memory.
-        batch_size: Questions per pass; halved by itself when memory runs out.
+        batch_size: Questions per pass, half as many where answers are texts; halved by itself when memory
+            runs out.
         seed: Seed of the benchmark's draws, and of every condition that gives none.
 
     Raises:

@@ -22,6 +22,7 @@ from tqdm.std import tqdm
 from scr_lens import errors
 from scr_lens.chunks import Chunk
 from scr_lens.errors import ScrLensError
+from scr_lens.freed_memory import keep_freed_memory
 from scr_lens.run import run_chunks
 from scr_lens.run_config import RunConfig
 from scr_lens.store import RunStore
@@ -126,6 +127,7 @@ def _work(sender: Connection, work: Work) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(work.threads)
+    keep_freed_memory()
     tqdm.set_lock(threading.RLock())  # not one shared by processes, which a killed worker would leave behind
     try:
         sender.send(("done", _run(work, lambda rows: sender.send(("progress", rows)))))

@@ -24,6 +24,7 @@ from scr_lens.experiment.measures import (
     references_of,
 )
 from scr_lens.experiment.plan import CREDIT_ESTIMATORS, Plan, ablation_conditions, main_conditions
+from scr_lens.freed_memory import keep_freed_memory
 from scr_lens.models import load
 from scr_lens.organisms.export import export_world
 from scr_lens.run_config import RunConfig
@@ -73,6 +74,7 @@ def carry_out(
     Returns:
         The experiment folder, which `evidence.read_evidence` reads.
     """
+    keep_freed_memory()
     plan, lens = plan or Plan(), lens or load(model)
     folder = experiment_folder(lens, runs)
     folder.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from scr_lens.execute import execute
 from scr_lens.experiment.clock import answer_alone, clock
 from scr_lens.experiment.comparison_plan import ComparisonPlan, comparison_conditions
 from scr_lens.experiment.measures import caption_objects_of, one_per_image, references_of
+from scr_lens.freed_memory import keep_freed_memory
 from scr_lens.models import load
 from scr_lens.organisms.canvas import SQUARE
 from scr_lens.organisms.export import export_world
@@ -84,6 +85,7 @@ def compare(
     Returns:
         Where everything is, and what is missing.
     """
+    keep_freed_memory()
     plan, lens = plan or ComparisonPlan(), lens or load(model)
     conditions, left_out = usable_conditions(lens, comparison_conditions(plan))
     left_out |= dict.fromkeys(plan.without, "left out on request")

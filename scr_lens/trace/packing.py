@@ -46,6 +46,20 @@ class Packing:
         """The values of the packed tokens, from one value per token of the batch."""
         return values[..., self.sources[0], self.sources[1]]
 
+    def tokens(self) -> tuple[Int[Tensor, "batch 1"], Int[Tensor, "batch seq"]]:
+        """Where the batch's own tokens lie: the inverse of `take`.
+
+        Returns:
+            Row and column of every token; at padding those of the sample's first token.
+        """
+        columns = torch.empty(len(self.batch), self.batch.seq_len, dtype=torch.long)
+        for sample, (row, slot) in enumerate(zip(self.placement.rows, self.placement.slots, strict=True)):
+            segments, n_pad = self.segments[row], self.batch.layouts[sample].n_pad
+            own = ((segments == PREFIX) | (segments == 1 + slot)).nonzero()[:, 0]
+            columns[sample, n_pad:] = own
+            columns[sample, :n_pad] = own[0]
+        return torch.tensor(self.placement.rows)[:, None], columns
+
     def forward_inputs(self) -> dict[str, Any]:
         """Inputs of a pass over the rows; what belongs to an image is that of the row's first sample.
 

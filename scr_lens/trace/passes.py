@@ -55,7 +55,9 @@ def _trace(lens: Lens, recorder: Recorder, intervention: Intervention) -> None:
         observe(lens, recorder, intervention, tracer)
 
 
-def observe(lens: Lens, recorder: Recorder, intervention: Intervention, tracer: Any) -> None:
+def observe(
+    lens: Lens, recorder: Recorder, intervention: Intervention, tracer: Any, first_layer: int = 0
+) -> None:
     """The body of a trace: visit the blocks in execution order, then the logits.
 
     Args:
@@ -63,9 +65,10 @@ def observe(lens: Lens, recorder: Recorder, intervention: Intervention, tracer: 
         recorder: Takes what the capture asks for.
         intervention: Applied at its blocks.
         tracer: The trace, stopped after the last block that is asked for.
+        first_layer: Block to begin at; earlier ones are passed over.
     """
     edited = intervention.layers.layers if intervention.layers is not None else range(0)
-    for layer, envoy in enumerate(lens.layers):
+    for layer, envoy in list(enumerate(lens.layers))[first_layer:]:
         if layer == 0 and recorder.capture.gradients:
             start_graph(envoy.input)
         if recorder.wants_attention(layer):

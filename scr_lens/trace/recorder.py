@@ -22,6 +22,7 @@ class Recorder:
         capture: What to keep.
         n_layers: Number of decoder blocks of the model.
         placement: Where the samples lie in the rows that run; None is one row each, as the batch has them.
+        first_layer: The first block whose residual stream is recorded.
 
     Raises:
         ConfigError: If the capture asks for blocks the model does not have, or for the wrong number of
@@ -29,11 +30,18 @@ class Recorder:
     """
 
     def __init__(
-        self, batch: Batch, capture: CaptureSpec, n_layers: int, placement: Placement | None = None
+        self,
+        batch: Batch,
+        capture: CaptureSpec,
+        n_layers: int,
+        placement: Placement | None = None,
+        *,
+        first_layer: int = 0,
     ) -> None:
         self.batch = batch
         self.capture = capture
         self.placement = placement or Placement.one_per_row(batch.layouts)
+        self.first_layer = first_layer
         self.last_layer = capture.last_layer(n_layers)
         if not isinstance(capture.gradient_target, str) and len(capture.gradient_target) != len(batch):
             raise ConfigError(
@@ -129,8 +137,8 @@ class Recorder:
         )
         residuals = {layer: tensor.cpu() for layer, tensor in self._residuals.items()}
         self._hidden.clear()
-        _require_finite("residual norms", norms)
-        _require_finite("gradients", grad_norm)
+        _require_finite("residual norms", norms, self.first_layer)
+        _require_finite("gradients", grad_norm, self.first_layer)
         if logits is not None and logits.isnan().any():
             raise ContractError("the logits hold NaN; load the model with dtype='float32' or 'bfloat16'")
 
@@ -174,10 +182,10 @@ def _row(values: Float[Tensor, "layer batch patch"] | None, row: int, n: int) ->
     return None if values is None else values[:, row, :n].clone()
 
 
-def _require_finite(name: str, values: Float[Tensor, "layer batch patch"] | None) -> None:
+def _require_finite(name: str, values: Float[Tensor, "layer batch patch"] | None, first: int) -> None:
     if values is None or values.isfinite().all():
         return
-    layer = int((~values.isfinite()).flatten(1).any(1).nonzero()[0, 0])
+    layer = first + int((~values.isfinite()).flatten(1).any(1).nonzero()[0, 0])
     raise ContractError(
         f"the {name} of recorded block {layer} are not finite; "
         "load the model with dtype='float32' or 'bfloat16', or weaken the intervention"

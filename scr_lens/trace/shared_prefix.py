@@ -134,7 +134,7 @@ def _obstacle_in_inputs(batch: Batch) -> Obstacle | None:
 def _run(lens: Lens, batch: Batch, capture: CaptureSpec, packing: Packing) -> PassRecord:
     recorder = Recorder(batch, capture, lens.n_layers, packing.placement)
     with torch.no_grad():
-        _trace(lens, recorder, _forward_inputs(lens, packing))
+        _trace(lens, recorder, packed_inputs(lens, packing))
     return recorder.finish()
 
 
@@ -143,7 +143,16 @@ def _trace(lens: Lens, recorder: Recorder, inputs: Mapping[str, Any]) -> None:
         observe(lens, recorder, Identity(), tracer)
 
 
-def _forward_inputs(lens: Lens, packing: Packing) -> Mapping[str, Any]:
+def packed_inputs(lens: Lens, packing: Packing) -> Mapping[str, Any]:
+    """Inputs of a forward pass over packed rows, which keeps the logits of every slot's last token.
+
+    Args:
+        lens: The model.
+        packing: The rows.
+
+    Returns:
+        Keyword arguments of the model's forward.
+    """
     inputs = packing.forward_inputs() | {"logits_to_keep": packing.answers}
     if FEATURES not in inputs:
         return inputs

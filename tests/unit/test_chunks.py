@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from scr_lens.chunks import WHOLE, Shard, whole_image_chunks
+from scr_lens.chunks import WHOLE, Shard, chunk_size, whole_image_chunks
 from scr_lens.errors import ConfigError
 from scr_lens.questions import Question
 
@@ -44,3 +44,10 @@ def test_other_shards_are_refused(text):
 def test_a_chunk_holds_something():
     with pytest.raises(ConfigError, match="batch_size is 0; give at least 1"):
         whole_image_chunks([ask("a", "q")], 0)
+
+
+def test_texts_make_smaller_chunks():
+    questions = [ask(f"{k:03}", "describe") for k in range(300)]
+    assert [chunk_size(48, texts=texts) for texts in (False, True)] == [48, 24]
+    assert chunk_size(1, texts=True) == 1
+    assert len(whole_image_chunks(questions, chunk_size(48, texts=True))) == 13

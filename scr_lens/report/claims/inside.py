@@ -155,8 +155,8 @@ def cost(evidence: Evidence) -> Described:
     how = f"{before['wall_ms'].mean():.1f} ms vanilla, {after['wall_ms'].mean():.1f} ms scr a question"
     caveats = (
         "wall times during the run, on whatever else the machine did; use `scr-lens bench` for a measurement",
-        "the untouched pass shares the picture's prefix between its questions; a treated pass cannot, so the "
-        "ratio is larger than for single questions",
+        "the untouched pass shares the picture's prefix between its questions; a treated pass cannot "
+        "beyond its first edited block: not the ratio of single questions, which `scr-lens compare` measures",
         "the paper's milliseconds are an A100's and several lie under a computed floor (see the audit)",
     )
     return Described(
