@@ -125,10 +125,9 @@ TOKENIZER: dict[str, Any] = {
 }
 """Image tokenizer of the Chameleon organisms.
 
-Short training on purpose. After 2,500 steps it names 95% of the object patches, and an organism on it says yes
-to 1.9% [0.9, 3.9] of the adversarial questions about absent objects (120 validation pictures, 1,300 joint
-steps): too few hallucinations to study. After 700 steps it names 84% (400 validation pictures), as the tower of
-llava-small does in its training batches.
+Short training on purpose. After 2,500 steps it names 95% of the object patches, and an organism on it says
+yes to 1.9% [0.9, 3.9] of the adversarial questions about absent objects (120 validation pictures, 1,300 joint
+steps): too few hallucinations to study. After 700 steps it names 84% (400 validation pictures).
 """
 
 RECIPES: dict[str, Recipe] = {
