@@ -156,6 +156,17 @@ def make_steps(n_images=12, strength=1.1, seed=3):
     return pd.DataFrame(rows)
 
 
+def make_times(n_questions=5):
+    """Times of methods alone: SCR adds 10, 20, 30, ... ms to vanilla's 20; one caption is timed too."""
+    rows = [
+        ("question", f"im{item}.png Is there a thing?", name, 20.0 + added * (item + 1), 0)
+        for item in range(n_questions)
+        for name, added in {"vanilla": 0, "scr": 10, "uniform-smooth": 1}.items()
+    ]
+    rows += [("caption", "im0.png Describe.", name, 5000.0, 9) for name in ("vanilla", "scr")]
+    return pd.DataFrame(rows, columns=["task", "item", "condition", "ms", "n_tokens"])
+
+
 def make_evidence(n_images=40, name="tiny", **parts):
     """All of the above as evidence."""
     answers = parts.pop("answers", None)
@@ -167,5 +178,6 @@ def make_evidence(n_images=40, name="tiny", **parts):
         "autocorrelation": make_profile(answers),
         "scr_layers": LayerRange(0, 2),
         "steps": make_steps(),
+        "times": make_times(),
     }
     return Evidence(name=name, answers=answers, **made | parts)

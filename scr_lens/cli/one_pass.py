@@ -40,18 +40,21 @@ def train(
     world: Annotated[Path, typer.Option(help="Where rendered scenes are kept.")] = Path("data/world"),
     device: Annotated[str | None, typer.Option(help="Such as cpu or cuda.")] = None,
 ) -> None:
-    """Train a predictor of the sources on a model's own attention maps."""
+    """Train a predictor of the sources on a model's own attention maps.
+
+    Stop it at any time; the same command takes the maps again and goes on with the training where it stopped.
+    """
     from tqdm.auto import tqdm
 
     from scr_lens.models import load
-    from scr_lens.one_pass import PredictorConfig, collect, save_predictor, train_predictor
+    from scr_lens.one_pass import STATE, PredictorConfig, collect, save_predictor, train_predictor
     from scr_lens.one_pass.predictor import PROJECTED
 
     lens = load(model, device=device)
     samples = _world_samples(lens, maps, world) if images is None else _own_samples(images, question, maps)
     config = PredictorConfig(d_model=lens.d_model, projected=None if full_width else PROJECTED)
     examples = collect(lens, tqdm(samples, total=maps, desc="attention maps", unit="map"), config)
-    predictor, report = train_predictor(examples, config, epochs=epochs)
+    predictor, report = train_predictor(examples, config, epochs=epochs, state=out / STATE)
     origin = "rendered world, train split" if images is None else f"pictures of {images.name}"
     save_predictor(predictor, report, lens, out, trained_on=origin, epochs=epochs)
     typer.echo(

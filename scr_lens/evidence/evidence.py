@@ -24,6 +24,9 @@ CAUSAL = "causal"
 FACTS = "experiment.json"
 """File of an experiment folder with what the runs do not record: the model's type and the blocks of SCR."""
 
+TIMES = "times.csv"
+"""File of a comparison's folder with the time of every method, each alone, see `experiment.clock`."""
+
 MAP_ESTIMATOR = "attention map A"
 """Name of the credit that every run stores: the diagnostic attention map."""
 
@@ -39,6 +42,8 @@ _ANSWERS = (
     "entropy_attention_nats", "wall_ms", "sources",
 )  # fmt: skip
 
+
+_TIMES = ("task", "item", "condition", "ms", "n_tokens")
 
 _MAPS = ["attention", "resid_norm", "sources"]
 
@@ -62,6 +67,7 @@ class Evidence:
         steps: Patch norms before and after the first application of SCR, of a few images; None if not stored.
         ablations: Records of a run of its own with every condition, on fewer images; None where the
             conditions are part of `answers`.
+        times: Time of every method alone, as `scr-lens compare` stores it; None if no method was timed.
     """
 
     name: str
@@ -73,6 +79,7 @@ class Evidence:
     scr_layers: LayerRange | None = None
     ablations: pd.DataFrame | None = None
     steps: pd.DataFrame | None = None
+    times: pd.DataFrame | None = None
 
     @property
     def every_condition(self) -> pd.DataFrame:
@@ -122,6 +129,7 @@ def read_evidence(path: str | Path) -> Evidence:
         autocorrelation=profile,
         scr_layers=layers,
         steps=first_steps(records, 0 if layers is None else layers.first),
+        times=_times(folder),
     )
 
 
@@ -228,6 +236,22 @@ def _scr_layers(folder: Path) -> LayerRange | None:
         return LayerRange.parse(json.loads(file.read_bytes())["scr_layers"])
     except (ValueError, KeyError, TypeError, ConfigError) as error:
         raise StoreError(f"cannot read {file} ({error}); delete it and run the experiment again") from error
+
+
+def _times(folder: Path) -> pd.DataFrame | None:
+    file = folder / TIMES
+    if not file.exists():
+        return None
+    try:
+        times = pd.read_csv(file)
+    except (ValueError, OSError) as error:
+        raise StoreError(
+            f"cannot read {file} ({error}); delete it and run `scr-lens compare` again"
+        ) from error
+    missing = [name for name in _TIMES if name not in times.columns]
+    if missing:
+        raise StoreError(f"{file} lacks the columns {missing}; delete it and run `scr-lens compare` again")
+    return times
 
 
 def _credit(records: pd.DataFrame, stored: pd.DataFrame | None) -> pd.DataFrame | None:

@@ -18,7 +18,7 @@ _HEADINGS = {
 }
 _WITHOUT_INTERVAL = ("accuracy", "precision", "recall", "f1", "yes_ratio")
 _BLOCK_COLUMNS = ("split", "images", "questions", "condition")
-NAMING = ("", "split", "condition", "model", "method", "variant")
+NAMING = ("", "split", "condition", "model", "method", "variant", "timing")
 """Headings of columns that name things, which are set to the left; the others are numbers."""
 
 _EXPLANATION = "Percent; in brackets 95% intervals that treat the image as the sampling unit."

@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 
 from scr_lens.errors import ConfigError, DataError
 from scr_lens.one_pass.predictor import PredictorConfig, SourcePredictor
 from scr_lens.one_pass.training import TrainingReport
 from scr_lens.organisms.shipped import shipped_folder
 from scr_lens.serialization import from_dict, to_dict
+from scr_lens.store.atomic import write_bytes
 from scr_lens.trace import Lens
 
 WEIGHTS = "one_pass.safetensors"
 CARD = "one_pass.json"
+STATE = "one_pass_training.pt"
+"""File in the folder of a predictor from which a stopped training resumes."""
 BESIDE_MODEL = "one_pass"
 """Name of the folder in a checkpoint folder where a predictor is looked for."""
 
@@ -26,7 +30,9 @@ BESIDE_MODEL = "one_pass"
 def save_predictor(
     predictor: SourcePredictor, report: TrainingReport, lens: Lens, folder: Path, **facts: Any
 ) -> Path:
-    """Write a predictor and its card.
+    """Write a predictor and its card, and delete the state of its training, which is over.
+
+    Each file is either complete or as it was before; the card comes last.
 
     Args:
         predictor: The trained network.
@@ -39,7 +45,8 @@ def save_predictor(
         The folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in predictor.state_dict().items()}, folder / WEIGHTS)
+    weights = {name: value.contiguous() for name, value in predictor.state_dict().items()}
+    write_bytes(folder / WEIGHTS, to_bytes(weights))
     card = {
         "model_id": lens.model_id,
         "model_revision": lens.revision,
@@ -48,7 +55,8 @@ def save_predictor(
         "report": asdict(report),
         **facts,
     }
-    (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_bytes(folder / CARD, (json.dumps(card, indent=1) + "\n").encode())
+    (folder / STATE).unlink(missing_ok=True)
     return folder
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm.auto import trange
 
 from scr_lens.config import DiagnosticConfig, ScrConfig
 from scr_lens.errors import ConfigError, DataError
 from scr_lens.grid import PatchGrid
 from scr_lens.interventions import select
 from scr_lens.one_pass.predictor import PredictorConfig, SourcePredictor, places
+from scr_lens.organisms.training_state import TrainingState
+from scr_lens.serialization import to_dict
 from scr_lens.trace import CaptureSpec, Lens, Sample, encode_images, run_pass
 
 HELD_OUT = 0.1
@@ -40,6 +44,15 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.maps)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of states, maps and grids: the same for the same examples in the same order."""
+        found = hashlib.sha256(str(self.grids).encode())
+        for tensor in (*self.projected, *self.maps):
+            found.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+            found.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return found.hexdigest()
 
     def part(self, chosen: range | Sequence[int]) -> Examples:
         """Some of the examples."""
@@ -128,6 +141,7 @@ def train_predictor(
     *,
     epochs: int = 60,
     learning_rate: float = 1e-3,
+    state: Path | None = None,
 ) -> tuple[SourcePredictor, TrainingReport]:
     """Fit a predictor to attention maps, with the last tenth of them held out.
 
@@ -139,12 +153,15 @@ def train_predictor(
         scr: Settings by which sources are selected, for the recall.
         epochs: Passes over the training maps.
         learning_rate: First step size.
+        state: File that a stopped training resumes from, to the same weights; replaced every hundred steps,
+            ignored if it is of other examples or settings, and left to the caller to delete. None keeps none.
 
     Returns:
         The predictor in evaluation mode, and its report.
 
     Raises:
         ConfigError: If `epochs` is below 1.
+        DataError: If the file of the state is damaged.
     """
     if epochs < 1:
         raise ConfigError(f"one-pass training: epochs is {epochs}; give at least 1")
@@ -154,17 +171,30 @@ def train_predictor(
     predictor = SourcePredictor(config)
     predictor.standardize(torch.cat(train.projected))
     optimizer = torch.optim.AdamW(predictor.parameters(), lr=learning_rate, weight_decay=1e-2)
-    order = torch.Generator().manual_seed(config.seed)
-    steps = epochs * -(-n_maps // BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for _ in trange(epochs, desc="predictor", unit="epoch", mininterval=1):
-        for chosen in torch.split(torch.randperm(n_maps, generator=order), BATCH):
-            loss = divergence(predictor, train.part(chosen.tolist()))
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
+    batches = _batches(n_maps, epochs, config.seed)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, len(batches))
+    settings: dict[str, Any] = {"predictor": to_dict(config), "epochs": epochs, "rate": learning_rate}
+    if state is not None:
+        settings["examples"] = examples.digest
+    for step in TrainingState(state, settings, predictor, optimizer, schedule).steps(
+        len(batches), "predictor"
+    ):
+        loss = divergence(predictor, train.part(batches[step]))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
     return predictor.eval().requires_grad_(False), _report(predictor, train, held_out, scr)
+
+
+def _batches(n_maps: int, epochs: int, seed: int) -> list[list[int]]:
+    """The maps of every step, known beforehand, so that a resumed training goes on with the same ones."""
+    order = torch.Generator().manual_seed(seed)
+    return [
+        chosen.tolist()
+        for _ in range(epochs)
+        for chosen in torch.split(torch.randperm(n_maps, generator=order), BATCH)
+    ]
 
 
 def divergence(predictor: SourcePredictor, examples: Examples) -> Float[Tensor, ""]:

@@ -1,9 +1,13 @@
-"""Stopping and resuming a training: the state on disk after every hundred steps, replaced atomically."""
+"""Stopping and resuming a training: the state on disk after every hundred steps, replaced atomically.
+
+Organisms and the predictors of One-Pass SCR are trained with it.
+"""
 
 from __future__ import annotations
 
+import io
 import json
-import os
+import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +15,9 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 from tqdm.auto import tqdm
+
+from scr_lens.errors import DataError
+from scr_lens.store.atomic import write_bytes
 
 SAVE_EVERY = 100
 """Steps between two states on disk."""
@@ -28,7 +35,7 @@ class TrainingState:
     """One phase of a training that can be stopped and resumed.
 
     Args:
-        path: File of the state.
+        path: File of the state; None keeps none, and a stopped training starts again.
         settings: Everything that decides the phase's result; a state of other settings is ignored.
         model: Model in training.
         optimizer: Its optimizer.
@@ -38,7 +45,7 @@ class TrainingState:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         settings: Mapping[str, Any],
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
@@ -52,7 +59,18 @@ class TrainingState:
             self.parts["extra"] = extra
 
     def steps(self, count: int, label: str) -> Iterator[int]:
-        """The steps still to do, with a progress bar; the state is saved as they are done."""
+        """The steps still to do, with a progress bar; the state is saved as they are done.
+
+        Args:
+            count: Steps of the phase.
+            label: What the progress bar says.
+
+        Yields:
+            Numbers from that of the first step not done to count - 1.
+
+        Raises:
+            DataError: If the file of the state is damaged.
+        """
         done = self._load()
         with tqdm(total=count, initial=done, desc=label, mininterval=5) as bar:
             for step in range(done, count):
@@ -62,18 +80,26 @@ class TrainingState:
                     self._save(step + 1)
 
     def _load(self) -> int:
-        if not self.path.exists():
+        if self.path is None or not self.path.exists():
             return 0
-        stored = torch.load(self.path, weights_only=True)
-        if stored["settings"] != self.settings:
-            return 0
-        for name, part in self.parts.items():
-            part.load_state_dict(stored[name])
-        return int(stored["done"])
+        try:
+            stored = torch.load(self.path, weights_only=True)
+            if stored["settings"] != self.settings:
+                return 0
+            for name, part in self.parts.items():
+                part.load_state_dict(stored[name])
+            return int(stored["done"])
+        except (RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise DataError(
+                f"{self.path}: damaged state of a training ({reason}); delete it to train from the start"
+            ) from error
 
     def _save(self, done: int) -> None:
+        if self.path is None:
+            return
         states = {name: part.state_dict() for name, part in self.parts.items()}
-        partial = self.path.with_suffix(f".{os.getpid()}.partial")
+        content = io.BytesIO()
+        torch.save({"settings": self.settings, "done": done, **states}, content)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"settings": self.settings, "done": done, **states}, partial)
-        partial.replace(self.path)
+        write_bytes(self.path, content.getvalue())

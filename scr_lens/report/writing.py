@@ -126,5 +126,4 @@ def _draw(evidence: Evidence, causal: Sequence[CausalPart]) -> tuple[Drawn, dict
 
 
 def _picture(name: str, figure: Figure, caption: str) -> Picture:
-    figure.set_layout_engine("none")  # it was laid out when it was finished; a second time would cost as much
     return Picture(f"{name}.png", compact_png(render(figure, "png")), caption)

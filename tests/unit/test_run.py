@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import noise_image
+from asked import asked_alone, make_questions, make_requests
 
 from scr_lens import answering
 from scr_lens import run as run_module
@@ -18,27 +18,18 @@ from scr_lens.config import DiagnosticConfig, LayerRange, ScrConfig
 from scr_lens.errors import ConfigError, DataError
 from scr_lens.measurement import WrittenAnswers
 from scr_lens.pictures import read_image
-from scr_lens.questions import Condition, Question, standard_conditions
+from scr_lens.questions import Condition, standard_conditions
 from scr_lens.run import run_questions
 from scr_lens.store import COMPARED_COLUMNS, RunStore, read_run
 from scr_lens.trace import Sample, generate, run_pass
 
 CONFIG = ScrConfig(lambda_=1.5, n_sources=3)
 CONDITIONS = standard_conditions(["vanilla", "scr", "uniform-smooth", "identity"], CONFIG)
-ASKED = {"dog": "is there a dog ?", "red ball": "is there a red ball in the picture ?"}
 
 
 @pytest.fixture
 def questions(tmp_path):
-    made = []
-    for k in range(3):
-        path = tmp_path / f"image{k}.png"
-        noise_image(k).save(path)
-        made += [
-            Question(image=path, image_id=path.name, text=text, object=name, label="yes", splits=("random",))
-            for name, text in ASKED.items()
-        ]
-    return made
+    return make_questions(tmp_path, 3)
 
 
 def compared(run) -> pd.DataFrame:
@@ -215,16 +206,13 @@ def test_one_picture_under_two_names_is_one_measurement(lens, questions, tmp_pat
 
 
 def test_captions_are_what_generate_writes(lens, questions, tmp_path):
-    asked = [
-        Question(image=q.image, image_id=str(n), text="describe this image .")
-        for n, q in enumerate(questions[::2])
-    ]
+    asked = make_requests(questions)
     with RunStore.create(tmp_path / "run") as store:
         run_questions(
             lens, asked, CONDITIONS[:2], store, benchmark="c", measurement=WrittenAnswers(5), batch_size=2
         )
     frame = read_run(tmp_path / "run").set_index(["image_id", "condition"])
-    batch = lens.prepare(Sample(read_image(asked[2].image)[0], question=asked[2].text))
+    batch = asked_alone(lens, asked[2])
     baseline = baseline_pass(lens, batch, ("k",), diagnostic_capture(lens, DiagnosticConfig()))
     for condition in CONDITIONS[:2]:
         row = frame.loc[("2", condition.name)]
@@ -268,7 +256,7 @@ def test_an_own_method_runs_beside_the_others_and_its_code_is_in_the_key(
     frame = read_run(tmp_path / "run")
     own_rows = frame[frame.condition == "own"]
     assert own_rows.config_json.str.contains("source_sha256").all() and own_rows.sources.isna().all()
-    batch = lens.prepare(Sample(read_image(questions[0].image)[0], question=questions[0].text))
+    batch = asked_alone(lens, questions[0])
     edit = sys.modules["own_method"].Halve(SimpleNamespace(layers=LayerRange(0, 1)))
     expected = (
         run_pass(lens, batch, diagnostic_capture(lens, DiagnosticConfig()), edit).samples[0].yes_no(lens)

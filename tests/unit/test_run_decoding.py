@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tiny import noise_image
+from asked import asked_alone, make_questions, make_requests
 
 from scr_lens import answering, measurement
 from scr_lens.answering import answer
@@ -17,41 +17,24 @@ from scr_lens.errors import ConfigError
 from scr_lens.measurement import WrittenAnswers, YesNoAnswers
 from scr_lens.one_pass import PredictorConfig, SourcePredictor, save_predictor
 from scr_lens.one_pass.training import TrainingReport
-from scr_lens.pictures import read_image
-from scr_lens.questions import Condition, Question, diagnostic_of, standard_conditions
+from scr_lens.questions import Condition, diagnostic_of, standard_conditions
 from scr_lens.run import run_questions
 from scr_lens.store import RunStore, read_run
-from scr_lens.trace import Sample, generate, run_pass
+from scr_lens.trace import generate, run_pass
 
 SCR = ScrConfig(lambda_=1.5, n_sources=3)
 VCD = Condition(name="noisy", method="vcd", config=make_decoder("vcd", {"alpha": 2.0, "seed": 3}))
 OPERA = Condition(name="opera", method="opera", config=make_decoder("opera", {"beams": 2, "candidates": 2}))
-ASKED = {"dog": "is there a dog ?", "red ball": "is there a red ball in the picture ?"}
 
 
 @pytest.fixture
 def questions(tmp_path):
-    made = []
-    for k in range(2):
-        path = tmp_path / f"image{k}.png"
-        noise_image(k).save(path)
-        made += [
-            Question(image=path, image_id=path.name, text=text, object=name, label="yes", splits=("random",))
-            for name, text in ASKED.items()
-        ]
-    return made
+    return make_questions(tmp_path, 2)
 
 
 @pytest.fixture
 def requests(questions):
-    return [
-        Question(image=q.image, image_id=str(n), text="describe this image .")
-        for n, q in enumerate(questions[::2])
-    ]
-
-
-def asked_alone(lens, question):
-    return lens.prepare(Sample(read_image(question.image)[0], question=question.text))
+    return make_requests(questions)
 
 
 def test_yes_no_rows_are_what_the_method_says_alone(lens, questions, tmp_path):

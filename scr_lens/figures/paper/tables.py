@@ -1,6 +1,6 @@
-"""Tables 1 to 6 and the cost table: the paper's rows, then ours under the same headings.
+"""Tables 1 to 3, 5 and 6: the paper's rows, then ours under the same headings; `cost` has the others.
 
-Numbers are in the paper's units: percent, percentage points, CIDEr x 100, milliseconds.
+Numbers are in the paper's units: percent, percentage points, CIDEr x 100.
 """
 
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ def collect_main(evidence: Evidence, number: int) -> pd.DataFrame:
     held = [name for name in ordered_conditions(condition_names(evidence.answers)) if name in PAPER_METHODS]
     rows = [_main_row(evidence, name) for name in held]
     columns = ["hr", "accuracy", "cider", "hr_reduction"]
-    return _ordered([*paper.to_dict("records"), *rows], ["model", "method"], columns)
+    return ordered([*paper.to_dict("records"), *rows], ["model", "method"], columns)
 
 
 def _main_row(evidence: Evidence, name: str) -> dict[str, Any]:
@@ -110,37 +110,8 @@ def collect_splits(evidence: Evidence) -> pd.DataFrame:
         paired = pair_conditions(frame, "vanilla", "scr")
         row |= ends("hr_reduction", _reduction(paired, "scr"))
         rows.append(row | {"n_images": paired["image_id"].nunique(), "n_questions": len(paired)})
-    return _ordered(
+    return ordered(
         [*paper.to_dict("records"), *rows], ["model", "split"], ["hr_vanilla", "hr_scr", "hr_reduction"]
-    )
-
-
-def collect_variants(evidence: Evidence) -> pd.DataFrame:
-    """Table 4: two-pass and One-Pass SCR, with the time that each adds to a question.
-
-    Args:
-        evidence: What is stored.
-
-    Returns:
-        The paper's rows, then one measured row per variant that was run; latency on the run's machine.
-
-    Raises:
-        DataError: If SCR was not run.
-    """
-    require_conditions(evidence.answers, "scr")
-    frame, rows = main_split(evidence.answers), []
-    for name, variant in (("scr", "Two-Pass SCR"), ("one-pass-scr", "One-Pass SCR")):
-        if name not in condition_names(evidence.answers):
-            continue
-        part = of_condition(frame, name)
-        row: dict[str, Any] = {"source": MEASURED, "model": evidence.name, "variant": variant}
-        row |= ends("hr", metric_interval(part, "hallucination_rate"))
-        row |= ends("accuracy", metric_interval(part, "accuracy"))
-        row |= {"latency_ms": float(part["wall_ms"].mean()) if "wall_ms" in part else np.nan}
-        rows.append(row | {"n_images": part["image_id"].nunique(), "n_questions": len(part)})
-    paper = paper_table(4).assign(source=PAPER)
-    return _ordered(
-        [*paper.to_dict("records"), *rows], ["model", "variant"], ["hr", "accuracy", "latency_ms"]
     )
 
 
@@ -171,7 +142,7 @@ def collect_chair(evidence: Evidence) -> pd.DataFrame:
         )
         row |= {"n_images": part["image_id"].nunique(), "n_questions": len(part)}
     columns = ["chair_s_vanilla", "chair_s_scr", "chair_i_vanilla", "chair_i_scr"]
-    return _ordered([*paper_table(5).assign(source=PAPER).to_dict("records"), row], ["model"], columns)
+    return ordered([*paper_table(5).assign(source=PAPER).to_dict("records"), row], ["model"], columns)
 
 
 def collect_correlations(evidence: Evidence) -> pd.DataFrame:
@@ -207,39 +178,7 @@ def collect_correlations(evidence: Evidence) -> pd.DataFrame:
         },
     ]
     paper = paper_table(6).assign(source=PAPER).to_dict("records")
-    return _ordered([*paper, *(row | counts for row in ours)], ["model"], ["pearson_r", "p_value"])
-
-
-def collect_cost(evidence: Evidence) -> pd.DataFrame:
-    """Cost: time per question of every condition, from the run's own clock.
-
-    Args:
-        evidence: What is stored.
-
-    Returns:
-        The paper's added latencies, then per condition the mean time of its pass and its ratio to vanilla.
-
-    Raises:
-        DataError: If vanilla was not run.
-    """
-    require_conditions(evidence.answers, "vanilla")
-    paper = paper_table(4).rename(columns={"latency_ms": "added_ms", "variant": "method"})[
-        ["model", "method", "added_ms"]
-    ]
-    base = float(of_condition(evidence.answers, "vanilla")["wall_ms"].mean())
-    rows = []
-    for name in ordered_conditions(condition_names(evidence.answers)):
-        part = of_condition(evidence.answers, name)
-        mean = float(part["wall_ms"].mean())
-        cells = {"source": MEASURED, "model": evidence.name, "method": PAPER_METHODS.get(name, name)}
-        added = np.nan if name in ("vanilla", "identity") else mean
-        sizes = {"n_images": part["image_id"].nunique(), "n_questions": len(part)}
-        rows.append({**cells, "added_ms": added, "pass_ms": mean, "ratio": mean / base, **sizes})
-    return _ordered(
-        [*paper.assign(source=PAPER).to_dict("records"), *rows],
-        ["model", "method"],
-        ["added_ms", "pass_ms", "ratio"],
-    )
+    return ordered([*paper, *(row | counts for row in ours)], ["model"], ["pearson_r", "p_value"])
 
 
 def readable(table: pd.DataFrame, headings: Mapping[str, str]) -> pd.DataFrame:
@@ -255,7 +194,7 @@ def readable(table: pd.DataFrame, headings: Mapping[str, str]) -> pd.DataFrame:
     shown = {}
     for name, heading in headings.items():
         digits = 0 if name in ("n_images", "n_questions") else 2 if name in ("pearson_r", "ratio") else 1
-        if name in ("source", "model", "method", "split", "variant"):
+        if name in ("source", "model", "method", "split", "variant", "timing"):
             shown[heading] = table[name].astype(str).tolist()
         elif name == "p_value":
             shown[heading] = [_text(value, "{:.2g}") for value in table[name]]
@@ -283,8 +222,17 @@ def _reduction(paired: pd.DataFrame, condition: str) -> Interval | None:
     return rate_reduction(paired, condition) if (paired["label"] == "no").any() else None
 
 
-def _ordered(rows: list[Any], labels: list[str], quantities: list[str]) -> pd.DataFrame:
+def ordered(rows: list[Any], labels: list[str], quantities: list[str]) -> pd.DataFrame:
+    """Rows as a table with a fixed order of columns.
+
+    Args:
+        rows: Rows of the paper and measured ones.
+        labels: Columns that name a row, after `source`.
+        quantities: Numbers, each with `_low` and `_high` where there is an interval.
+
+    Returns:
+        Columns source, labels, quantities, n_images, n_questions, timing; without those that are empty.
+    """
     triples = [name + end for name in quantities for end in ("", "_low", "_high")]
-    table = pd.DataFrame(rows)
-    columns = ["source", *labels, *triples, "n_images", "n_questions"]
-    return table.reindex(columns=columns).dropna(axis=1, how="all")
+    columns = ["source", *labels, *triples, "n_images", "n_questions", "timing"]
+    return pd.DataFrame(rows).reindex(columns=columns).dropna(axis=1, how="all")

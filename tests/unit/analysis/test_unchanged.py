@@ -2,14 +2,49 @@ import pytest
 from scipy import stats
 
 from scr_lens.analysis.interval import Interval
+from scr_lens.analysis.means import mean_interval
 from scr_lens.analysis.predictions.overall_gain import overall_gain
-from scr_lens.analysis.unchanged import unchanged_bound, widened
+from scr_lens.analysis.unchanged import NONE_CHANGED, unchanged_bound, widened
+
+
+@pytest.mark.parametrize(
+    ("n", "level", "expected"),
+    [
+        (1, 0.95, 0.975),
+        (2, 0.92, 0.8),  # 1 - sqrt(0.04)
+        (3, 0.984, 0.8),  # 1 - the cube root of 0.008
+        (20, 0.95, 0.1684335),
+        (0, 0.95, 1),
+    ],
+)
+def test_bound_by_hand(n, level, expected):
+    assert unchanged_bound(n, level) == pytest.approx(expected, abs=1e-7)
 
 
 @pytest.mark.parametrize("n", [1, 20, 450, 1000])
 def test_bound_is_the_clopper_pearson_end(n):
     expected = stats.binomtest(0, n).proportion_ci(0.95, "exact").high
     assert unchanged_bound(n) == pytest.approx(expected, abs=1e-12)
+    assert stats.binom.pmf(0, n, unchanged_bound(n)) == pytest.approx(0.025)
+
+
+def test_seventy_two_images_are_the_fewest_that_exclude_five_percent():
+    assert unchanged_bound(71) > 0.05 > unchanged_bound(72)  # 0.95^71 = 0.0262, 0.95^72 = 0.0249
+
+
+@pytest.mark.parametrize("per_image", [1, 3, 9])
+def test_more_questions_about_the_same_images_are_no_further_evidence(per_image):
+    images = [f"i{k // per_image}" for k in range(30 * per_image)]
+    found = widened(mean_interval([0.0] * len(images), images))
+    assert found.high == pytest.approx(1 - 0.025 ** (1 / 30)) and found.method == NONE_CHANGED
+
+
+def test_two_groups_with_the_same_images_are_covered():
+    """No change under a true difference of 2p, the most that a share p of images in both groups can make."""
+    p = unchanged_bound(100)  # 100 images, each with questions in both groups: 50 are taken for each
+    none = widened(Interval(0.0, 0.0, 0.0, 0.0, 100, "degenerate"), groups=2)
+    assert none.high >= 2 * p
+    assert none.high == pytest.approx(2 * (1 - 0.025 ** (1 / 50)))
 
 
 def test_only_a_degenerate_zero_is_widened():

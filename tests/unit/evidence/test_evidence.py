@@ -8,6 +8,8 @@ from golden.synthetic_run import N_LAYERS, write_run
 from scr_lens.config import LayerRange
 from scr_lens.errors import StoreError
 from scr_lens.evidence import read_evidence, score_captions, write_side_table
+from scr_lens.evidence.evidence import TIMES, first_steps
+from scr_lens.experiment.compare import TIMES as stored_times
 from scr_lens.store import read_run
 
 
@@ -74,3 +76,65 @@ def test_captions_are_scored_one_by_one():
     found = score_captions(rows, objects, references).set_index(["condition", "image_id"])
     assert found["n_mentions"].to_dict() == {("scr", "1"): 1, ("vanilla", "1"): 2, ("vanilla", "2"): 2}
     assert found["n_hallucinated"].to_dict() == {("scr", "1"): 0, ("vanilla", "1"): 1, ("vanilla", "2"): 2}
+
+
+def test_times_of_a_comparison_are_read_and_a_damaged_file_is_refused(run, tmp_path):
+    assert stored_times == TIMES
+    (tmp_path / "pope").symlink_to(run)
+    assert read_evidence(tmp_path).times is None
+    (tmp_path / TIMES).write_text("task,item,condition,ms,n_tokens\nquestion,a b,scr,12.5,0\n")
+    assert read_evidence(tmp_path).times.to_dict("records") == [
+        {"task": "question", "item": "a b", "condition": "scr", "ms": 12.5, "n_tokens": 0}
+    ]
+    (tmp_path / TIMES).write_text("task,item\n")
+    with pytest.raises(
+        StoreError, match=r"times.csv lacks the columns \['condition', 'ms', 'n_tokens'\]; del"
+    ):
+        read_evidence(tmp_path)
+    (tmp_path / TIMES).write_text("")
+    with pytest.raises(StoreError, match=r"cannot read .*times.csv .*run `scr-lens compare` again"):
+        read_evidence(tmp_path)
+
+
+def step_records(rows):
+    """Records of 2 blocks x 4 patches whose norms say which row and block they are of."""
+    base = {"grid_h": 2, "grid_w": 2, "status": "ok"}
+    cells = {"sources": None, "resid_norm": None}
+    return pd.DataFrame([base | cells | row for row in rows])
+
+
+def norms(value):
+    return np.array([[value] * 4, [10 * value] * 4], dtype=np.float16)
+
+
+def test_first_steps_pair_the_outputs_of_one_block_image_by_image():
+    def row(image, question, condition, value, sources=None):
+        cells = {"image_id": image, "question": question, "condition": condition, "sources": sources}
+        return cells | {"resid_norm": None if value is None else norms(value)}
+
+    records = step_records(
+        [
+            row("b", "q1", "scr", 4, [1]),
+            row("b", "q1", "vanilla", 3),
+            row("a", "q2", "vanilla", 1),
+            row("a", "q2", "scr", 2, [0, 3]),
+            row("a", "q1", "vanilla", 5),  # the first question by name, but SCR's row has no sources
+            row("a", "q1", "scr", 6, None),
+            row("a", "q3", "vanilla", 7),  # a later question of an image that is there already
+            row("a", "q3", "scr", 8, [2]),
+            row("c", "q1", "vanilla", 9),  # no row under SCR
+            row("d", "q1", "scr", 9, [2]),  # no untouched row
+            row("e", "q1", "vanilla", None),  # no norms
+            row("e", "q1", "scr", 9, [2]),
+            row("a", "q2", "norm-only", 9, [2]),
+        ]
+    )
+    steps = first_steps(records, 1)
+    assert steps[["image_id", "question"]].to_numpy().tolist() == [["a", "q2"], ["b", "q1"]]
+    assert [list(found) for found in steps["sources"]] == [[0, 3], [1]]
+    for column, tens in (("before", (10, 30)), ("after", (20, 40))):
+        assert [found.tolist() for found in steps[column]] == [[value] * 4 for value in tens]
+        assert all(found.dtype == np.float64 for found in steps[column])
+    assert first_steps(records, 0)["before"].iloc[0].tolist() == [1] * 4
+    assert first_steps(records, 0, n_images=1)["image_id"].tolist() == ["a"]
+    assert first_steps(records[records["condition"] != "scr"], 0) is None

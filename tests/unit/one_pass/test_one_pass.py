@@ -1,6 +1,8 @@
 """The predictor of sources: sizes, learning, the single forward, files and errors."""
 
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,11 @@ from scr_lens.one_pass import (
     load_predictor,
     save_predictor,
     train_predictor,
+    training,
 )
 from scr_lens.one_pass.predictor import places
 from scr_lens.one_pass.training import divergence, recall
+from scr_lens.organisms import training_state
 from scr_lens.trace import Batch, CaptureSpec, Lens, diagnose, run_pass
 from scr_lens.trace.hooks import run_pass_with_hooks
 
@@ -86,6 +90,92 @@ def test_it_learns_a_separable_rule_and_finds_sources_it_never_saw() -> None:
     assert report.recall > 0.85
     with torch.no_grad():
         assert divergence(trained, fresh) < 0.3 * divergence(untrained, fresh)
+
+
+def weights_of(examples: Examples, state: Path | None = None, **settings: Any) -> dict[str, torch.Tensor]:
+    config = PredictorConfig(d_model=24, seed=settings.pop("seed", 0))
+    settings = {"epochs": 4} | settings
+    return train_predictor(examples, config, ScrConfig(n_sources=2), state=state, **settings)[0].state_dict()
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("stops", [(1,), (5, 3), (8,)])
+def test_a_stopped_training_resumes_to_the_same_bits(
+    stops: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_state, "SAVE_EVERY", 2)
+    examples, state = planted(36, 0), tmp_path / "new" / "state.pt"
+    whole, done, plain = weights_of(examples), [0], training.divergence
+
+    def stopping(*arguments: Any) -> Any:
+        done[0] += 1
+        if done[0] == limit:
+            raise KeyboardInterrupt
+        return plain(*arguments)
+
+    monkeypatch.setattr(training, "divergence", stopping)
+    saved = 0
+    for limit in stops:  # 33 maps are 3 steps an epoch, 12 in all
+        done[0] = 0
+        with pytest.raises(KeyboardInterrupt):
+            weights_of(examples, state)
+        saved += 2 * ((limit - 1) // 2)  # every second step is saved
+    done[0], limit = 0, -1
+    assert same(weights_of(examples, state), whole)
+    assert done[0] == 12 - saved + 1  # and one for the report
+    done[0] = 0
+    assert same(weights_of(examples, state), whole) and done[0] == 1
+    assert [path.name for path in state.parent.iterdir()] == ["state.pt"]
+
+
+def test_the_state_of_another_training_is_not_used(tmp_path: Path) -> None:
+    examples, state = planted(20, 0), tmp_path / "state.pt"
+    first = weights_of(examples, state)
+    changed: list[tuple[Examples, dict[str, Any]]] = [
+        (planted(20, 1), {}),
+        (replace(examples, maps=examples.maps[::-1]), {}),
+        (examples, {"seed": 1}),
+        (examples, {"epochs": 3}),
+        (examples, {"learning_rate": 1e-2}),
+    ]
+    for others, settings in changed:
+        found = weights_of(others, state, **settings)
+        assert same(found, weights_of(others, **settings)) and not same(found, first)
+
+
+def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
+    state = tmp_path / "state.pt"
+    weights_of(planted(20, 0), state)
+    for content in (state.read_bytes()[:1000], b"", b"no state"):
+        state.write_bytes(content)
+        with pytest.raises(DataError, match=r"state.pt: damaged state of a training .*; delete it to train"):
+            weights_of(planted(20, 0), state)
+
+
+def test_a_state_that_cannot_be_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state.pt"
+    weights_of(planted(20, 0), state, epochs=1)
+    before = state.read_bytes()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        weights_of(planted(20, 0), state, epochs=2)
+    assert state.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [state]
+
+
+def test_a_written_predictor_leaves_no_state(lens: Lens, predictor: SourcePredictor, tmp_path: Path) -> None:
+    (tmp_path / "one_pass_training.pt").write_bytes(b"state")
+    save(predictor, lens, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"one_pass.json", "one_pass.safetensors"}
 
 
 def test_it_overfits_the_maps_of_a_model(lens: Lens) -> None:

@@ -92,15 +92,12 @@ def test_lines_of_p4_meet_the_gains(numbers):
     assert first["lambda"].iloc[1] == second["lambda"].iloc[0]
 
 
-def test_tables_hold_percent_and_times(evidence, numbers):
+def test_tables_hold_percent(evidence, numbers):
     main = numbers["table-1"].query("source == 'measured'").set_index("method")
     assert main.loc["vanilla", "hr"] == pytest.approx(100 * false_yes_rate(evidence.answers, "vanilla"))
     assert main.loc["SCR", "hr_reduction"] == pytest.approx(main.loc["vanilla", "hr"] - main.loc["SCR", "hr"])
     assert main.loc["SCR", "hr_reduction_low"] < main.loc["SCR", "hr_reduction"]
     assert len(numbers["table-1"].query("source == 'paper'")) == 36
-    cost = numbers["table-cost"].query("source == 'measured'").set_index("method")
-    assert cost.loc["SCR", "ratio"] == pytest.approx(2.5)
-    assert np.isnan(cost.loc["vanilla", "added_ms"])
     chair = numbers["table-5"].query("source == 'measured'").iloc[0]
     assert (chair["chair_s_vanilla"], chair["chair_s_scr"]) == pytest.approx((50, 25))
 
