@@ -121,13 +121,15 @@ TOKENIZER: dict[str, Any] = {
     "vision_width": 32,
     "vision_layers": 1,
     "pretrain_lr": 1e-3,
-    "pretrain_steps": 700,
+    "pretrain_steps": 800,
 }
 """Image tokenizer of the Chameleon organisms.
 
 Short training on purpose. After 2,500 steps it names 95% of the object patches, and an organism on it says
 yes to 1.9% [0.9, 3.9] of the adversarial questions about absent objects (120 validation pictures, 1,300 joint
-steps): too few hallucinations to study. After 700 steps it names 84% (400 validation pictures).
+steps): too few hallucinations to study. After 700 steps it names 84% (400 validation pictures); an organism
+on it, trained for 1,600 joint steps, said yes to 8.9%, answered 87.8% rightly and named 78% of the objects in
+captions (test pictures): a little short of llava-small.
 """
 
 RECIPES: dict[str, Recipe] = {
@@ -135,7 +137,7 @@ RECIPES: dict[str, Recipe] = {
     for recipe in (
         Recipe(name="llava-small", model_type="llava"),
         Recipe(name="llava-large", model_type="llava", tower="llava-small", **LARGE),
-        Recipe(name="chameleon-small", model_type="chameleon", steps=1_600, **TOKENIZER),
+        Recipe(name="chameleon-small", model_type="chameleon", steps=2_200, **TOKENIZER),
         Recipe(
             name="chameleon-large",
             model_type="chameleon",
