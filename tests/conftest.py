@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from families import TINY_FAMILIES, TinyFamily, family_twins
-from tiny import SIZES, Twins, build_twins, ragged_samples
+from tiny import Twins, build_twins, ragged_samples, save_llava
 
 from scr_lens.config import ScrConfig
 from scr_lens.trace import Batch, Lens, diagnose
-from scr_lens.trace.synthetic import build_llava
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -63,10 +62,7 @@ def scr_config() -> ScrConfig:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     """A tiny checkpoint folder as `save_pretrained` writes it."""
-    model, processor = build_llava(SIZES)
-    model.save_pretrained(tmp_path)
-    processor.save_pretrained(tmp_path)
-    return tmp_path
+    return save_llava(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,13 @@ def twins_of(build: Callable[[], tuple[Any, Any]], dtype: torch.dtype = torch.fl
 
 def build_twins(sizes: SyntheticLlava = SIZES, dtype: torch.dtype = torch.float32) -> Twins:
     return twins_of(lambda: build_llava(sizes), dtype)
+
+
+def save_llava(folder: Path) -> Path:
+    """Write a tiny checkpoint folder as `save_pretrained` does; returns the folder."""
+    for part in build_llava(SIZES):
+        part.save_pretrained(folder)
+    return folder
 
 
 def noise_image(seed: int = 0, width: int = 64, height: int = 48) -> Image.Image:

@@ -5,14 +5,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import SIZES
+from tiny import save_llava
 
 from scr_lens.demo import CONDITIONS, interesting, run_demo
 from scr_lens.figures import condition_table
 from scr_lens.metrics import pope_metrics
 from scr_lens.questions import Question
 from scr_lens.store import read_run
-from scr_lens.trace.synthetic import build_llava
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +21,7 @@ def work(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("checkpoints") / "tiny"
-    model, processor = build_llava(SIZES)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
+    return save_llava(tmp_path_factory.mktemp("checkpoints") / "tiny")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import SIZES
+from tiny import save_llava
 
 from scr_lens import execute as execute_module
 from scr_lens.chunks import Shard
@@ -25,7 +25,6 @@ from scr_lens.questions import standard_conditions
 from scr_lens.run_config import RunConfig
 from scr_lens.store import RunStore, read_info, read_run
 from scr_lens.tasks import CaptionsWorld, PopeWorld
-from scr_lens.trace.synthetic import build_llava
 
 pytestmark = pytest.mark.slow
 
@@ -33,9 +32,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("execute")
-    model, processor = build_llava(SIZES)
-    model.save_pretrained(folder / "tiny")
-    processor.save_pretrained(folder / "tiny")
+    save_llava(folder / "tiny")
     return folder
 
 

@@ -2,32 +2,12 @@ import re
 
 import pandas as pd
 import pytest
-from tiny import SIZES
-
-from scr_lens.cli import main
-from scr_lens.trace.synthetic import build_llava
+from tiny import save_llava
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny-llava")
-    model, processor = build_llava(SIZES)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["scr-lens", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out, err = capsys.readouterr()
-        errors = [line for line in re.split(r"[\r\n]+", err) if line.startswith("error:")]
-        return stop.value.code or 0, out, errors
-
-    return call
+    return save_llava(tmp_path_factory.mktemp("tiny-llava"))
 
 
 def test_causal_writes_findings_tables_and_figures(run, checkpoint, tmp_path):

@@ -2,19 +2,14 @@ import json
 import re
 
 import pytest
-from tiny import SIZES, noise_image
+from tiny import noise_image, save_llava
 
 from scr_lens.cli import main
-from scr_lens.trace.synthetic import build_llava
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny-llava")
-    model, processor = build_llava(SIZES)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
+    return save_llava(tmp_path_factory.mktemp("tiny-llava"))
 
 
 @pytest.fixture

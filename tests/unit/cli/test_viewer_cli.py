@@ -1,5 +1,5 @@
 import pytest
-from tiny import SIZES, noise_image
+from tiny import noise_image, save_llava
 from typer.testing import CliRunner
 
 from scr_lens.cli.app import app
@@ -8,16 +8,12 @@ from scr_lens.errors import ConfigError
 from scr_lens.questions import Question, standard_conditions
 from scr_lens.run import run_questions
 from scr_lens.store import RunStore
-from scr_lens.trace.synthetic import build_llava
 from scr_lens.viewer import Gallery, Payload
 
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    model, processor = build_llava(SIZES)
-    model.save_pretrained(tmp_path / "model")
-    processor.save_pretrained(tmp_path / "model")
-    return tmp_path / "model"
+    return save_llava(tmp_path / "model")
 
 
 def call(*arguments):

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
-from tiny import SIZES
+from tiny import save_llava
 
 import scr_lens as sl
 from scr_lens.errors import DataError
 from scr_lens.trace import hub
 from scr_lens.trace.hub import reach_hub
-from scr_lens.trace.synthetic import build_llava
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PREFIX = "/owner/name/resolve/"
@@ -63,11 +62,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("tiny-llava")
-    model, processor = build_llava(SIZES)
-    model.save_pretrained(path)
-    processor.save_pretrained(path)
-    return path
+    return save_llava(tmp_path_factory.mktemp("tiny-llava"))
 
 
 @pytest.fixture
