@@ -19,7 +19,7 @@ def figures(
 ) -> None:
     """Draw figures and tables of the paper next to the paper's numbers: PDF, PNG, CSV and Markdown."""
     from scr_lens.errors import ConfigError
-    from scr_lens.evidence import read_evidence
+    from scr_lens.evidence import read_evidence, with_comparison
     from scr_lens.figures.paper import (
         PAPER_FIGURES,
         PAPER_TABLES,
@@ -35,7 +35,8 @@ def figures(
         return
     if run is None:
         raise ConfigError("no run to draw from; give --run with the folder of a stored run or experiment")
-    outcomes = write_entries([find_entry(name) for name in ids] if ids else known, read_evidence(run), out)
+    evidence = with_comparison(read_evidence(run), run)
+    outcomes = write_entries([find_entry(name) for name in ids] if ids else known, evidence, out)
     for outcome in outcomes:
         if outcome.files:
             typer.echo(f"{outcome.id}: {', '.join(str(file) for file in outcome.files)}")

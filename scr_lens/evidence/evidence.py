@@ -1,7 +1,7 @@
 """Everything stored about one model, read into frames."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from scr_lens.config import LayerRange
 from scr_lens.errors import ConfigError, StoreError
 from scr_lens.evidence.captions import score_captions
 from scr_lens.evidence.side_tables import read_side_table
+from scr_lens.evidence.times import read_times
 from scr_lens.store import read_run
 
 POPE, ABLATIONS, CAPTIONS = "pope", "ablations", "captions"
@@ -24,9 +25,6 @@ CAUSAL = "causal"
 FACTS = "experiment.json"
 """File of an experiment folder with what the runs do not record: the model's type and the blocks of SCR."""
 
-TIMES = "times.csv"
-"""File of a comparison's folder with the time of every method, each alone, see `experiment.clock`."""
-
 MAP_ESTIMATOR = "attention map A"
 """Name of the credit that every run stores: the diagnostic attention map."""
 
@@ -36,19 +34,41 @@ P3_DISTANCE = 2**0.5
 P3_MEASURE = "pixels"
 
 _ANSWERS = (
-    "key", "model_id", "model_revision", "benchmark", "splits", "image_id", "grid_h", "grid_w", "question",
-    "object", "label", "condition", "config_digest", "config_json", "status", "answer", "p_yes", "p_no",
-    "n_layers", "neighbors_per_source", "attention", "resid_norm", "entropy_norm_nats",
-    "entropy_attention_nats", "wall_ms", "sources",
+    "key", "model_id", "model_revision", "dtype", "benchmark", "splits", "image_id", "grid_h", "grid_w",
+    "question", "object", "label", "condition", "config_digest", "config_json", "status", "answer", "p_yes",
+    "p_no", "n_layers", "neighbors_per_source", "attention", "resid_norm", "entropy_norm_nats",
+    "entropy_attention_nats", "sources",
 )  # fmt: skip
 
-
-_TIMES = ("task", "item", "condition", "ms", "n_tokens")
 
 _MAPS = ["attention", "resid_norm", "sources"]
 
 STEP_IMAGES = 24
 """Images whose first application of SCR is kept as maps, for the trade-off of the Proposition."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """All methods on the same questions, as `scr-lens compare` stores them in a folder of their own.
+
+    Attributes:
+        name: Name of the folder.
+        begun: Day on which its run was begun, such as "2026-01-31".
+        answers: Yes/no records of every method.
+        left_out: Why methods are not in it, by name.
+        times: Time of every method alone; None if none was timed.
+    """
+
+    name: str
+    begun: str
+    answers: pd.DataFrame
+    left_out: Mapping[str, str]
+    times: pd.DataFrame | None = None
+
+    @property
+    def n_images(self) -> int:
+        """Images that its questions are about."""
+        return int(self.answers["image_id"].nunique())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,6 +88,9 @@ class Evidence:
         ablations: Records of a run of its own with every condition, on fewer images; None where the
             conditions are part of `answers`.
         times: Time of every method alone, as `scr-lens compare` stores it; None if no method was timed.
+        comparison: All methods of the paper's comparison on the same model, see `with_comparison`; None if
+            there is none or it was not looked for.
+        no_comparison: Why there is none.
     """
 
     name: str
@@ -80,6 +103,8 @@ class Evidence:
     ablations: pd.DataFrame | None = None
     steps: pd.DataFrame | None = None
     times: pd.DataFrame | None = None
+    comparison: Comparison | None = None
+    no_comparison: str = ""
 
     @property
     def every_condition(self) -> pd.DataFrame:
@@ -129,7 +154,7 @@ def read_evidence(path: str | Path) -> Evidence:
         autocorrelation=profile,
         scr_layers=layers,
         steps=first_steps(records, 0 if layers is None else layers.first),
-        times=_times(folder),
+        times=read_times(folder),
     )
 
 
@@ -236,22 +261,6 @@ def _scr_layers(folder: Path) -> LayerRange | None:
         return LayerRange.parse(json.loads(file.read_bytes())["scr_layers"])
     except (ValueError, KeyError, TypeError, ConfigError) as error:
         raise StoreError(f"cannot read {file} ({error}); delete it and run the experiment again") from error
-
-
-def _times(folder: Path) -> pd.DataFrame | None:
-    file = folder / TIMES
-    if not file.exists():
-        return None
-    try:
-        times = pd.read_csv(file)
-    except (ValueError, OSError) as error:
-        raise StoreError(
-            f"cannot read {file} ({error}); delete it and run `scr-lens compare` again"
-        ) from error
-    missing = [name for name in _TIMES if name not in times.columns]
-    if missing:
-        raise StoreError(f"{file} lacks the columns {missing}; delete it and run `scr-lens compare` again")
-    return times
 
 
 def _credit(records: pd.DataFrame, stored: pd.DataFrame | None) -> pd.DataFrame | None:

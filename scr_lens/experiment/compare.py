@@ -13,7 +13,9 @@ from tqdm.auto import tqdm
 
 from scr_lens.errors import ConfigError, ContractError
 from scr_lens.evidence import Evidence, read_evidence, side_table_key, write_side_table
+from scr_lens.evidence.comparison import COMPARED
 from scr_lens.evidence.evidence import CAPTIONS, POPE
+from scr_lens.evidence.times import TIMES
 from scr_lens.execute import execute
 from scr_lens.experiment.clock import answer_alone, clock
 from scr_lens.experiment.comparison_plan import ComparisonPlan, comparison_conditions
@@ -30,11 +32,6 @@ from scr_lens.tally import Summary
 from scr_lens.tasks import CaptionsWorld, PopeWorld
 from scr_lens.trace import Lens, Sample
 from scr_lens.world_benchmark import canvases_of
-
-TIMES = "times.csv"
-"""File of a comparison with the time of every method."""
-
-_FACTS = "comparison.json"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,7 +105,7 @@ def compare(
     )
     _write_truth(folder, captions)
     facts = {"model": lens.model_id, "revision": lens.revision, "left_out": left_out}
-    write_bytes(folder / _FACTS, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
+    write_bytes(folder / COMPARED, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
     first = [c for c in conditions if c.name == c.method]  # other seeds take the same time
     asked = [*one_per_image(pope.questions(0), plan.n_timed), *captions.questions(0)[: plan.n_timed]]
     with tqdm(total=len(asked), desc="timing", unit="picture", mininterval=1) as bar:

@@ -9,11 +9,12 @@ from scr_lens.report.build import build_report
 from scr_lens.report.claim import Claim, ClaimResult
 from scr_lens.report.claims.registry import assess, claims
 from scr_lens.report.rows import results_table
-from scr_lens.report.writing import write_index, write_report
+from scr_lens.report.writing import Reported, write_index, write_report
 
 __all__ = [
     "Claim",
     "ClaimResult",
+    "Reported",
     "assess",
     "build_index",
     "build_report",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from scr_lens.report.claim import ClaimResult, with_prediction
 from scr_lens.report.claims.registry import SECTIONS, claims
 from scr_lens.report.disclosures import all_disclosures
 from scr_lens.report.document import Bullets, Document, Heading, Link, Paragraph, Part, table_of
+from scr_lens.report.findings import Causal, findings_across
 
 Results = Mapping[str, Mapping[str, ClaimResult]]
 """Result per claim, per model."""
@@ -41,12 +43,15 @@ def corrected(results: Results) -> dict[str, dict[str, ClaimResult]]:
     return adjusted
 
 
-def build_index(results: Results, notes: Mapping[str, str]) -> Document:
+def build_index(
+    results: Results, notes: Mapping[str, str], causal: Causal = MappingProxyType({})
+) -> Document:
     """Put the report across models together.
 
     Args:
         results: Results of all models, before the correction.
         notes: What a reader of a model's answers has to know, by model.
+        causal: Causal tests of the models.
 
     Returns:
         The report.
@@ -61,6 +66,7 @@ def build_index(results: Results, notes: Mapping[str, str]) -> Document:
             for claim in chosen
         ]
         parts += [Heading(title), table_of(verdicts, ("claim", "paper", *models), "paper")]
+    parts += [Heading("Causal tests (beyond the paper)"), *findings_across(causal, models)]
     parts += [Heading("Decided or changed after data had been seen"), Bullets(all_disclosures())]
     parts += [Heading("Reports of the models")]
     parts += [Link(f"{model}: full report with figures", f"{model}/report") for model in models]

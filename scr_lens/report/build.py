@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +11,13 @@ import pandas as pd
 from scr_lens.analysis.audit import audit_rows
 from scr_lens.analysis.conditions import settings_by_condition
 from scr_lens.analysis.verdict import PredictionResult, rules_table
-from scr_lens.evidence import Evidence
+from scr_lens.evidence import Comparison, Evidence
 from scr_lens.figures.provenance import run_origin, versions
 from scr_lens.paper import load
 from scr_lens.report.causal import CausalPart
-from scr_lens.report.claim import DASH, DESCRIBED, NOT_MEASURED, ClaimResult, R, Unit
+from scr_lens.report.claim import DASH, DESCRIBED, NOT_MEASURED, ClaimResult, R
 from scr_lens.report.claims.registry import SECTIONS, claims
-from scr_lens.report.disclosures import AFTER_DATA, CAUSAL_DISCLOSURES, all_disclosures
+from scr_lens.report.disclosures import CAUSAL_DISCLOSURES, all_disclosures, mark
 from scr_lens.report.document import (
     Bullets,
     Document,
@@ -28,6 +28,7 @@ from scr_lens.report.document import (
     TextTable,
     table_of,
 )
+from scr_lens.report.findings import numbers
 
 VERDICTS = ("supported", "not supported", "inconclusive")
 
@@ -129,12 +130,9 @@ def _line(result: ClaimResult) -> str:
 
 
 def _finding_line(found: PredictionResult, test: str) -> str:
-    if np.isnan(found.estimate):
-        numbers = f"not estimated, {'; '.join(found.caveats)}"
-    else:
-        numbers = Unit(found.unit).interval(found.estimate, found.ci_low, found.ci_high)
-    later = f" {AFTER_DATA}" if test in CAUSAL_DISCLOSURES else ""
-    return f"{found.name} ({found.estimator}): {numbers}, {found.verdict}{later}"
+    is_missing = np.isnan(found.estimate)
+    shown = f"not estimated, {'; '.join(found.caveats)}" if is_missing else numbers(found)
+    return f"{found.name} ({found.estimator}): {shown}, {found.verdict}{mark(test)}"
 
 
 def _section(section: str, results: Mapping[str, ClaimResult], drawn: Drawn) -> list[Part]:
@@ -248,7 +246,11 @@ def _audit() -> list[Part]:
 
 def _provenance(evidence: Evidence) -> list[Part]:
     origin: list[tuple[str, str]] = []
-    for label, frame in (("main run", evidence.answers), ("ablations", evidence.ablations)):
+    compared = evidence.comparison
+    frames = {"main run": evidence.answers, "ablations": evidence.ablations}
+    if compared is not None:
+        frames[f"comparison {compared.name}, begun {compared.begun}"] = compared.answers
+    for label, frame in frames.items():
         if frame is not None:
             facts = {name: value for name, value in run_origin(frame).items() if name != "config_digest"}
             origin += [(f"{label}: {name}", _flat(value)) for name, value in facts.items()]
@@ -260,6 +262,22 @@ def _provenance(evidence: Evidence) -> list[Part]:
         table_of([*origin, *((f"version: {k}", str(v)) for k, v in versions().items())], ("what", "value")),
         Heading("Settings of every condition", 3),
         TextTable(shown.astype(str)),
+        *_compared_settings(compared, set(shown["condition"])),
+    ]
+
+
+def _compared_settings(compared: Comparison | None, known: Collection[str]) -> list[Part]:
+    """Settings of the conditions that only the comparison holds, which have few names in common."""
+    if compared is None:
+        return []
+    rows = [
+        (name, ", ".join(f"{key} = {value}" for key, value in sorted(values.items()) if key != "method"))
+        for name, values in settings_by_condition(compared.answers).items()
+        if name not in known
+    ]
+    return [
+        Heading("Settings of the methods of the comparison", 3),
+        table_of(rows, ("condition", "settings")),
     ]
 
 

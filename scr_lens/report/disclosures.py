@@ -28,6 +28,10 @@ CLAIM_DISCLOSURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "the grid of settings to choose from was changed after first results had been seen, and is no "
             "part of a plan fixed before the data",
         ),
+        "cost": (
+            "the measure was replaced after first results had been seen: it was the ratio of a run's own "
+            "wall times, whose conditions share work",
+        ),
     }
 )
 """Disclosures by claim."""
@@ -36,8 +40,15 @@ GENERAL_DISCLOSURES: tuple[str, ...] = (
     "Where not a single image changed, the interval was a point at first. It was replaced by the bound above "
     'after such a result had been seen; a verdict "not supported" became "inconclusive" where the bound '
     "reaches the smallest relevant value.",
+    "Methods that a run does not hold are read from the comparison of all methods of the same revision. This "
+    "was decided after a first comparison had been seen; the rules are those fixed before.",
 )
 """Disclosures that concern every claim."""
+
+
+def mark(test: str) -> str:
+    """What follows a causal test's verdict in a summary; empty where no disclosure concerns it."""
+    return f" {AFTER_DATA}" if test in CAUSAL_DISCLOSURES else ""
 
 
 def all_disclosures() -> tuple[str, ...]:

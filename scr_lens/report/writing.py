@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from scr_lens.errors import DataError
-from scr_lens.evidence import Evidence, read_evidence
+from scr_lens.evidence import Evidence, read_evidence, with_comparison
 from scr_lens.figures.paper import PAPER_FIGURES, PAPER_TABLES, PaperFigure, PaperTable
 from scr_lens.figures.paper.tables import readable
 from scr_lens.figures.paper.writing import shown_headings
 from scr_lens.figures.saving import render, write_figure_file
 from scr_lens.figures.table_text import NAMING, to_csv
-from scr_lens.report.across import Results, build_index
+from scr_lens.report.across import build_index
 from scr_lens.report.build import Drawn, build_report
 from scr_lens.report.causal import CausalPart, read_causal
 from scr_lens.report.claim import ClaimResult
@@ -33,21 +34,34 @@ _COLORS = 128
 """Colors of a picture in a report: enough for plots, a third of the bytes."""
 
 
-def write_report(path: str | Path, out: str | Path, *, note: str = "") -> dict[str, ClaimResult]:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reported:
+    """What the report of one model says, for the report across models.
+
+    Attributes:
+        claims: Result per claim.
+        causal: Its causal tests.
+    """
+
+    claims: Mapping[str, ClaimResult]
+    causal: tuple[CausalPart, ...]
+
+
+def write_report(path: str | Path, out: str | Path, *, note: str = "") -> Reported:
     """Write the report of one model.
 
     Args:
-        path: Run or experiment folder.
+        path: Run or experiment folder; a comparison of the same model is looked for beside it.
         out: Folder for report.html, report.md, claims.csv, pictures and tables; it is created.
         note: What a reader of this model's answers has to know.
 
     Returns:
-        Result per claim.
+        Results of the claims and of the causal tests.
 
     Raises:
         StoreError: If there is no run, or a stored file is damaged.
     """
-    evidence, folder = read_evidence(path), Path(out)
+    evidence, folder = with_comparison(read_evidence(path), path), Path(out)
     results, causal = assess(evidence), read_causal(path)
     drawn, files = _draw(evidence, causal)
     document = build_report(evidence, results, drawn, causal, note=note)
@@ -55,21 +69,22 @@ def write_report(path: str | Path, out: str | Path, *, note: str = "") -> dict[s
     files["claims.csv"] = to_csv(results_table(results))
     for name, text in sorted(files.items()):
         write_figure_file(folder, name, text.encode())
-    return results
+    return Reported(claims=results, causal=causal)
 
 
-def write_index(results: Results, notes: Mapping[str, str], out: str | Path) -> Path:
+def write_index(reports: Mapping[str, Reported], notes: Mapping[str, str], out: str | Path) -> Path:
     """Write the report across models.
 
     Args:
-        results: Results per model.
+        reports: What the report of each model says.
         notes: What a reader has to know, by model.
         out: Folder that holds the models' reports.
 
     Returns:
         Path of the Markdown file.
     """
-    document = build_index(results, notes)
+    results = {model: report.claims for model, report in reports.items()}
+    document = build_index(results, notes, {model: report.causal for model, report in reports.items()})
     _write(Path(out), "index", document)
     return Path(out) / "index.md"
 

@@ -12,6 +12,7 @@ from scr_lens.analysis.verdict import PredictionResult
 from scr_lens.errors import DataError
 from scr_lens.evidence import Evidence
 from scr_lens.report.claims.common import contrast, judged
+from scr_lens.report.claims.compared import contrast_over_seeds, holding, with_source
 
 
 def reduction(evidence: Evidence, split: str, treated: str = "scr") -> PredictionResult:
@@ -30,6 +31,23 @@ def reduction(evidence: Evidence, split: str, treated: str = "scr") -> Predictio
     """
     require_conditions(evidence.answers, "vanilla", treated)
     return scr_gain(_split(evidence.answers, split), treated=treated)
+
+
+def one_pass(evidence: Evidence) -> PredictionResult:
+    """Reduction of the hallucination rate by One-Pass SCR on the adversarial split.
+
+    Args:
+        evidence: What is stored.
+
+    Returns:
+        HR of the untouched model minus HR under One-Pass SCR, with the verdict of rule SCR; from the
+        comparison where the run does not hold it.
+
+    Raises:
+        MissingEvidenceError: If neither holds it.
+    """
+    frame, source = holding(evidence, evidence.answers, "vanilla", "one-pass-scr")
+    return with_source(scr_gain(_split(frame, "adversarial"), treated="one-pass-scr"), source)
 
 
 def accuracy_gain(evidence: Evidence) -> PredictionResult:
@@ -60,12 +78,7 @@ def guidance(evidence: Evidence) -> PredictionResult:
         HR under Uniform-Smooth minus HR under SCR, with the verdict of rule guidance.
     """
     found = contrast(evidence.answers, "guidance", "uniform-smooth", "scr")
-    if "vanilla" in condition_names(evidence.answers) and reduction(evidence, "adversarial").ci_low <= 0:
-        caveat = (
-            "SCR itself shows no clear reduction here: read it as harm by random sources, not help by SCR"
-        )
-        return replace(found, caveats=(*found.caveats, caveat))
-    return found
+    return _read_as_harm(found, evidence.answers, "random sources")
 
 
 def against(evidence: Evidence, method: str) -> PredictionResult:
@@ -76,9 +89,17 @@ def against(evidence: Evidence, method: str) -> PredictionResult:
         method: Condition of the baseline.
 
     Returns:
-        HR under the baseline minus HR under SCR, with the verdict of rule signal.
+        HR under the baseline minus HR under SCR, with the verdict of rule signal; from the comparison where
+        the run does not hold the baseline.
+
+    Raises:
+        MissingEvidenceError: If neither holds it.
     """
-    return contrast(evidence.every_condition, "signal", method, "scr")
+    frame, source = holding(evidence, evidence.every_condition, method, "scr")
+    found = contrast_over_seeds(frame, "signal", method, "scr")
+    if found.verdict == "supported":
+        found = _read_as_harm(found, frame, "the method")
+    return with_source(found, source)
 
 
 def chosen(evidence: Evidence) -> PredictionResult:
@@ -92,6 +113,14 @@ def chosen(evidence: Evidence) -> PredictionResult:
     """
     name = next((n for n in condition_names(evidence.answers) if n.startswith("scr-chosen")), "scr-chosen")
     return reduction(evidence, "adversarial", name)
+
+
+def _read_as_harm(found: PredictionResult, frame: pd.DataFrame, cause: str) -> PredictionResult:
+    """Add what a difference means where SCR itself shows no clear reduction on the same questions."""
+    if "vanilla" not in condition_names(frame) or scr_gain(_split(frame, "adversarial")).ci_low > 0:
+        return found
+    caveat = f"SCR itself shows no clear reduction here: read it as harm by {cause}, not help by SCR"
+    return replace(found, caveats=(*found.caveats, caveat))
 
 
 def _split(frame: pd.DataFrame, split: str) -> pd.DataFrame:

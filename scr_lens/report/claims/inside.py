@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from scr_lens.analysis.conditions import main_split, require_conditions, settings_by_condition
+from scr_lens.analysis.conditions import (
+    MissingEvidenceError,
+    main_split,
+    require_conditions,
+    settings_by_condition,
+)
 from scr_lens.analysis.failures import failure_table
 from scr_lens.analysis.interval import Interval
 from scr_lens.analysis.layer_gains import layer_gains
@@ -13,10 +18,12 @@ from scr_lens.analysis.proposition import peak_lower_bound
 from scr_lens.analysis.records import of_condition, pair_conditions
 from scr_lens.analysis.verdict import PredictionResult
 from scr_lens.errors import DataError
-from scr_lens.evidence import Evidence
+from scr_lens.evidence import Comparison, Evidence
+from scr_lens.figures.paper.cost import timing
 from scr_lens.paper import stated
 from scr_lens.report.claim import Described
 from scr_lens.report.claims.common import judged, needed
+from scr_lens.report.claims.compared import how_to_measure
 
 _Z = 1.959964
 
@@ -136,32 +143,40 @@ def corrections(evidence: Evidence) -> PredictionResult:
 
 
 def cost(evidence: Evidence) -> Described:
-    """Time of an SCR pass relative to the untouched pass, from the run's own clock.
+    """Time of a question under SCR over that of the untouched model, every method alone.
 
     Args:
         evidence: What is stored.
 
     Returns:
-        Ratio of mean times per question. SCR's diagnostic pass is the untouched pass itself, so SCR costs
-        one such ratio on top.
+        Median over questions of the paired ratio, diagnostic pass included: 2 where SCR costs one more pass.
+
+    Raises:
+        MissingEvidenceError: If fewer than 2 questions were timed under both.
     """
-    require_conditions(evidence.answers, "vanilla", "scr")
-    before, after = (
-        of_condition(evidence.answers, name).dropna(subset=["wall_ms"]) for name in ("vanilla", "scr")
+    before, after = (timing(evidence, name) for name in ("vanilla", "scr"))
+    if not np.isfinite(after["ratio"]):
+        raise MissingEvidenceError(
+            "needs the times of vanilla and scr, each alone, which a run's own wall times are not: its "
+            f"conditions share work; {how_to_measure(evidence)}"
+        )
+    how = (
+        f"median of {after['n_questions']} paired ratios, quartiles {after['ratio_low']:.2f} to "
+        f"{after['ratio_high']:.2f}; {before['alone_ms']:.1f} ms alone, SCR {after['added_ms']:.1f} ms more"
     )
-    if before.empty or after.empty:
-        raise DataError("needs wall times of vanilla and scr rows")
-    ratio = float(after["wall_ms"].mean() / before["wall_ms"].mean())
-    how = f"{before['wall_ms'].mean():.1f} ms vanilla, {after['wall_ms'].mean():.1f} ms scr a question"
+    comparison = evidence.comparison
+    is_its = comparison is not None and evidence.times is comparison.times
     caveats = (
-        "wall times during the run, on whatever else the machine did; use `scr-lens bench` for a measurement",
-        "the untouched pass shares the picture's prefix between its questions; a treated pass cannot "
-        "beyond its first edited block: not the ratio of single questions, which `scr-lens compare` measures",
+        *((_timed_in(comparison),) if is_its and comparison is not None else ()),
+        "on a small model the fixed cost of every call weighs more than on a large one",
         "the paper's milliseconds are an A100's and several lie under a computed floor (see the audit)",
     )
-    return Described(
-        estimate=ratio, n_questions=len(after), n_images=_images(after), how=how, caveats=caveats
-    )
+    n_timed = after["n_questions"]  # `scr-lens compare` times one question of each image
+    return Described(estimate=after["ratio"], n_questions=n_timed, n_images=n_timed, how=how, caveats=caveats)
+
+
+def _timed_in(comparison: Comparison) -> str:
+    return f"timed in {comparison.name}, of the same revision, begun {comparison.begun}"
 
 
 def _flips(evidence: Evidence) -> Flips:

@@ -73,7 +73,7 @@ _TESTS: Mapping[str, Callable[[Evidence], PredictionResult | Described]] = Mappi
         "accuracy": benefit.accuracy_gain,
         "SCR-chosen": benefit.chosen,
         "uniform": partial(_adversarial, treated="uniform-smooth"),
-        "one-pass": partial(_adversarial, treated="one-pass-scr"),
+        "one-pass": benefit.one_pass,
         **{f"against-{name}": partial(benefit.against, method=name) for name in baselines()},
         "CIDEr": captions.cider_change,
         "CHAIR-s": captions.chair_s,

@@ -5,14 +5,13 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import SIZES
+from tiny import save_llava
 
 from scr_lens import execute as execute_module
-from scr_lens.cli import main
+from scr_lens.evidence import read_evidence, with_comparison
 from scr_lens.experiment.compare import compare
 from scr_lens.experiment.comparison_plan import COMPARED, ComparisonPlan
 from scr_lens.store import read_info, read_run
-from scr_lens.trace.synthetic import build_llava
 
 LEFT_OUT = tuple(name for name in COMPARED if name not in ("vanilla", "scr", "one-pass-scr"))
 
@@ -20,23 +19,8 @@ LEFT_OUT = tuple(name for name in COMPARED if name not in ("vanilla", "scr", "on
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compare-cli")
-    model, processor = build_llava(SIZES)
-    model.save_pretrained(folder / "tiny")
-    processor.save_pretrained(folder / "tiny")
+    save_llava(folder / "tiny")
     return folder
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["scr-lens", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out, err = capsys.readouterr()
-        errors = [line for line in re.split(r"[\r\n]+", err) if line.startswith("error:")]
-        return stop.value.code or 0, out, errors
-
-    return call
 
 
 def arguments(root, *more):
@@ -55,6 +39,9 @@ def test_compare_writes_its_tables_and_goes_on_where_it_stopped(run, root):
     assert "not in the comparison: opera: left out on request" in out
     (folder,) = (root / "runs").iterdir()
     assert out.splitlines()[-2:] == [f"run: {folder}", str(root / "out" / "comparison.md")]
+    beside = with_comparison(read_evidence(folder), root / "runs" / "experiment").comparison
+    assert (beside.name, beside.n_images, beside.left_out["opera"]) == (folder.name, 4, "left out on request")
+    assert set(beside.times["condition"]) == set(beside.answers["condition"]) == {"vanilla", "scr"}
     times = pd.read_csv(folder / "times.csv")
     assert times.groupby(["task", "condition"]).size().to_dict() == {
         (task, name): 2 for task in ("question", "caption") for name in ("vanilla", "scr")

@@ -1,5 +1,7 @@
 """A report of a small real run, end to end."""
 
+import json
+
 import pandas as pd
 import pytest
 from tiny import noise_image
@@ -8,7 +10,7 @@ from scr_lens.config import ScrConfig
 from scr_lens.questions import Question, standard_conditions
 from scr_lens.report import write_index, write_report
 from scr_lens.run import run_questions
-from scr_lens.store import RunStore
+from scr_lens.store import RunStore, read_run
 
 TITLE = "<script>x</script>.png"
 
@@ -50,7 +52,8 @@ def test_everything_is_written_twice_alike(run, report, tmp_path):
 
 
 def test_every_claim_is_in_the_report(report):
-    results, folder = report
+    written, folder = report
+    results = written.claims
     table = pd.read_csv(folder / "claims.csv")
     assert table["id"].tolist() == list(results)
     assert table.set_index("id").loc["SCR", "verdict"] == results["SCR"].outcome
@@ -63,9 +66,36 @@ def test_every_claim_is_in_the_report(report):
     assert "<script" not in page
 
 
+@pytest.mark.parametrize(("revision", "cost"), [(None, "3.000 times"), ("another", "not measured")])
+def test_a_comparison_beside_the_run_is_read_and_named(run, tmp_path, monkeypatch, revision, cost):
+    monkeypatch.setattr("scr_lens.report.writing.PAPER_FIGURES", {})  # drawn above
+    for name in ("experiment", "compare-tiny"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pope").symlink_to(run)
+    info = read_run(run, ["model_id", "model_revision"]).iloc[0]
+    facts = {"model": info["model_id"], "revision": revision or info["model_revision"], "left_out": {}}
+    (tmp_path / "compare-tiny" / "comparison.json").write_text(json.dumps(facts))
+    times = ["question,a q,vanilla,10,0", "question,a q,scr,30,0", "question,b q,vanilla,5,0"]
+    lines = ["task,item,condition,ms,n_tokens", *times, "question,b q,scr,15,0", ""]
+    (tmp_path / "compare-tiny" / "times.csv").write_text("\n".join(lines))
+    found = write_report(tmp_path / "experiment", tmp_path / "out").claims
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert found["cost"].measured == cost
+    if revision is None:
+        words = "compare-tiny lacks sid: add it with `scr-lens compare tiny`"
+        assert found["against-sid"].caveats[0].endswith(words)
+        assert "comparison compare-tiny, begun" in text
+        row = next(line for line in text.splitlines() if line.startswith("| measured | tiny | Two-Pass SCR"))
+        assert " | 15.0 | " in row  # of 20 and 10 ms more: the median
+    else:
+        assert "compare-tiny is of revision another, not " in found["cost"].caveats[0]
+        assert "comparison compare-tiny, begun" not in text
+
+
 def test_the_index_is_written_next_to_the_reports(report, tmp_path):
-    results, _ = report
-    path = write_index({"tiny": results}, {"tiny": "Only a test."}, tmp_path)
+    written, _ = report
+    path = write_index({"tiny": written}, {"tiny": "Only a test."}, tmp_path)
     assert path == tmp_path / "index.md"
     assert "tiny/report.md" in path.read_text()
+    assert "not measured: the causal tests were not run on any model" in path.read_text()
     assert (tmp_path / "index.html").exists()
