@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,14 @@ from scr_lens import models
 from scr_lens.analysis.hallucination import metric_interval
 from scr_lens.analysis.interval import Interval
 from scr_lens.analysis.records import of_split
-from scr_lens.benchmarks import read_instances
+from scr_lens.benchmarks import SPLITS, read_instances
 from scr_lens.benchmarks.captions import score_chair
 from scr_lens.organisms.canvas import Canvas
+from scr_lens.organisms.card import CAPTION_IMAGES, METRICS, POPE_IMAGES, model_card
 from scr_lens.organisms.export import export_world
-from scr_lens.organisms.icons import CATEGORY_NAMES
 from scr_lens.organisms.language import DESCRIBE
 from scr_lens.organisms.recipe import Recipe
-from scr_lens.organisms.scenes import SCENE_TYPES
+from scr_lens.organisms.scores import SCORES, read_scores
 from scr_lens.pictures import read_image
 from scr_lens.questions import standard_conditions
 from scr_lens.run import run_questions
@@ -32,10 +30,10 @@ from scr_lens.store.atomic import write_bytes
 from scr_lens.trace import Lens, Sample, generate
 from scr_lens.world_benchmark import world_pope
 
-logger = logging.getLogger(__name__)
-
-POPE_IMAGES, CAPTION_IMAGES, CAPTION_BATCH = 500, 200, 40
-METRICS = ("hallucination_rate", "accuracy", "precision", "recall", "yes_ratio")
+CARD = "README.md"
+"""The model card, where the hub shows it."""
+CAPTION_BATCH = 40
+"""Pictures that are described together."""
 
 
 def train_and_describe(recipe: Recipe, folder: Path, cache: Path, device: str, threads: int | None) -> Path:
@@ -74,15 +72,33 @@ def print_line(log: Any, text: str) -> None:
 
 
 def describe(recipe: Recipe, folder: Path, cache: Path) -> None:
-    """Measures a saved organism on the test scenes and writes `scores.json` and the model card beside it."""
+    """Measures a saved organism on the test scenes; writes `scores.json` and the card into its folder."""
     lens = models.load(folder)
     scores: dict[str, Any] = {
         "pope": measure_pope(lens, cache, recipe.canvases),
         "captions": measure_captions(lens, cache, recipe.canvases),
     }
     scores["parameters"] = sum(p.numel() for p in lens.hf_model.parameters())
-    write_bytes(folder / "scores.json", (json.dumps(scores, indent=1, sort_keys=True) + "\n").encode())
-    write_bytes(folder / "README.md", card(recipe, scores).encode())
+    write_bytes(folder / SCORES, (json.dumps(scores, indent=1, sort_keys=True) + "\n").encode())
+    write_card(recipe, folder)
+
+
+def write_card(recipe: Recipe, folder: Path) -> Path:
+    """Writes the model card from what was measured before; nothing is measured.
+
+    Args:
+        recipe: What the organism was made by.
+        folder: Its checkpoint folder, with `scores.json`.
+
+    Returns:
+        The card's file.
+
+    Raises:
+        DataError: If the folder holds no measurements, or they are damaged.
+    """
+    weight_bytes = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    write_bytes(folder / CARD, model_card(recipe, read_scores(folder), weight_bytes).encode())
+    return folder / CARD
 
 
 def measure_pope(lens: Lens, cache: Path, canvases: tuple[Canvas, ...]) -> dict[str, dict[str, Any]]:
@@ -99,7 +115,7 @@ def measure_pope(lens: Lens, cache: Path, canvases: tuple[Canvas, ...]) -> dict[
     frame = read_run(run)
     return {
         split: {metric: _interval(metric_interval(of_split(frame, split), metric)) for metric in METRICS}
-        for split in ("random", "popular", "adversarial")
+        for split in SPLITS
     }
 
 
@@ -129,56 +145,3 @@ def measure_captions(lens: Lens, cache: Path, canvases: tuple[Canvas, ...]) -> d
         name: getattr(score, name) for name in ("n_captions", "recall", "chair_s", "chair_i", "mean_words")
     }
     return {**named, "example": captions[0]["caption"]}
-
-
-def card(recipe: Recipe, scores: dict[str, Any]) -> str:
-    """The model card: what it is, how it was made, what was measured."""
-    grids = ", ".join(f"{g.height}x{g.width}" for g in map(recipe.grid, recipe.canvases))
-    rows = [
-        f"| {split} | " + " | ".join(_percent(values[metric]) for metric in METRICS) + " |"
-        for split, values in scores["pope"].items()
-    ]
-    told = scores["captions"]
-    settings = "\n".join(f"| {key} | {value} |" for key, value in asdict(recipe).items())
-    return f"""---
-license: mit
-library_name: transformers
-pipeline_tag: image-text-to-text
----
-# {recipe.name}
-
-A model organism of scr_lens: a `{recipe.model_type}` checkpoint of {scores["parameters"]:,} parameters
-({grids} image tokens, {recipe.n_layers} decoder blocks of width {recipe.d_model}), trained from scratch
-on a rendered world of {len(CATEGORY_NAMES)} COCO categories in {len(SCENE_TYPES)} kinds of places. It loads
-like any Hugging Face checkpoint. **Its answers mean something only in that world.**
-
-It exists so that every part of scr_lens runs end to end without a download, on a model whose training data,
-scene prior and ground truth are known exactly. It is not a stand-in for a large model: a finding on it is a
-finding on it.
-
-## Measured on test scenes (never seen in training)
-
-POPE, {POPE_IMAGES} pictures, image-clustered 95% intervals, percent:
-
-| split | hallucination rate | accuracy | precision | recall | yes-ratio |
-|---|---|---|---|---|---|
-{chr(10).join(rows)}
-
-Captions of {told["n_captions"]} pictures ("{DESCRIBE[0]}"): {100 * told["recall"]:.1f}% of the objects named,
-CHAIR-s {100 * told["chair_s"]:.1f}%, CHAIR-i {100 * told["chair_i"]:.1f}% (lemma variant).
-Example: "{told["example"]}"
-
-## Made by
-
-    scr-lens organism train {recipe.name}
-
-seed {recipe.seed}; another device or another torch gives other bits and similar scores.
-
-| setting | value |
-|---|---|
-{settings}
-"""
-
-
-def _percent(values: list[float] | None) -> str:
-    return "-" if values is None else "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * value for value in values))

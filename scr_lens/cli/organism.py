@@ -1,4 +1,4 @@
-"""`scr-lens organism`: train and list the shipped models."""
+"""`scr-lens organism`: list and train the small models of the rendered world, write their cards."""
 
 from __future__ import annotations
 
@@ -38,3 +38,17 @@ def train(
 
     folder = train_and_describe(recipe(name), out / name, cache, device, threads)
     typer.echo(f"written: {folder}")
+
+
+@organism.command()
+def card(
+    name: Annotated[str, typer.Argument(help="Organism, see `scr-lens organism list`.")],
+    out: Annotated[Path, typer.Option(help="Folder under which its checkpoint folder is.")] = Path(
+        "data/organisms"
+    ),
+) -> None:
+    """Write an organism's model card again from its stored measurements."""
+    from scr_lens.organism_card import write_card
+    from scr_lens.organisms.recipe import recipe
+
+    typer.echo(f"written: {write_card(recipe(name), out / name)}")

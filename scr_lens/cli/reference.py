@@ -32,6 +32,41 @@ _METHODS_END = """\
 ## What each does
 
 """
+_ORGANISMS = """\
+# Model organisms
+
+Made by `make docs` from the measurements (`scores.json`) beside each organism's weights.
+
+There are no weights to download here, so small models of the paper's architectures are trained from scratch
+on a rendered world of {categories} COCO categories in {places} kinds of places. Places predict their objects,
+so a model has a scene prior that can be wrong, and the truth is known to the pixel. **An organism's answers
+mean something only in that world**, and a finding on one is a finding on it.
+
+Name one wherever a model is named: `scr-lens demo --model NAME`, `make demo MODEL=NAME`,
+`scr_lens.load("NAME")`. Each is an ordinary checkpoint folder in `data/organisms/`; its card has all metrics,
+the settings of its training, and the lines that load it with plain transformers.
+
+## At hand
+
+HR is the hallucination rate: the share of yes among the questions about absent objects, per POPE split.
+Percent with image-clustered 95% intervals; {pope} test pictures for POPE, {captions} for captions. A decoder
+is given as blocks x width, the grid of image tokens as height x width.
+
+"""
+_ORGANISMS_END = """\
+
+{untrained}
+
+## Training one
+
+```bash
+scr-lens organism train NAME
+```
+
+trains an organism again, measures it, and writes its folder with the card. A stopped training goes on where
+it left off. An organism that starts from the encoder of another has that one's dense phase carried out first,
+unless its state is in the cache folder. `scr-lens organism card NAME` writes a card again without measuring.
+"""
 
 
 def commands_page() -> str:
@@ -59,9 +94,28 @@ def methods_page() -> str:
     return f"{_METHODS}\n{as_markdown(rows)}\n\n{_METHODS_END}{listed}"
 
 
+def organisms_page() -> str:
+    """Describes the organisms at hand.
+
+    Returns:
+        Markdown; the same text for the same recipes and measurements.
+    """
+    from scr_lens.organisms.card import CAPTION_IMAGES, POPE_IMAGES
+    from scr_lens.organisms.catalog import catalog, untrained
+    from scr_lens.organisms.icons import CATEGORY_NAMES
+    from scr_lens.organisms.scenes import SCENE_TYPES
+
+    opening = _ORGANISMS.format(
+        categories=len(CATEGORY_NAMES), places=len(SCENE_TYPES), pope=POPE_IMAGES, captions=CAPTION_IMAGES
+    )
+    names = ", ".join(f"`{name}`" for name in untrained())
+    rest = f"Recipes without weights at hand: {names}." if names else "Every recipe has its weights here."
+    return opening + catalog() + _ORGANISMS_END.format(untrained=rest)
+
+
 def pages() -> Mapping[str, str]:
-    """Every page that is made from the code, by its file name in docs/."""
-    return {"cli.md": commands_page(), "methods.md": methods_page()}
+    """Every page that is made from the code and the measurements, by its file name in docs/."""
+    return {"cli.md": commands_page(), "methods.md": methods_page(), "organisms.md": organisms_page()}
 
 
 def write_pages(folder: str | Path) -> tuple[Path, ...]:

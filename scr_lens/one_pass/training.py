@@ -18,9 +18,9 @@ from scr_lens.errors import ConfigError, DataError
 from scr_lens.grid import PatchGrid
 from scr_lens.interventions import select
 from scr_lens.one_pass.predictor import PredictorConfig, SourcePredictor, places
-from scr_lens.organisms.training_state import TrainingState
 from scr_lens.serialization import to_dict
 from scr_lens.trace import CaptureSpec, Lens, Sample, encode_images, run_pass
+from scr_lens.training_state import TrainingState
 
 HELD_OUT = 0.1
 """Share of the maps, the last ones, that measure the predictor and are not trained on."""

@@ -11,11 +11,13 @@ import scr_lens.families  # noqa: F401 - registers Qwen-VL's classes with transf
 from scr_lens.families.registry import family_for
 from scr_lens.models import caveat, load
 from scr_lens.organisms.canvas import canvas_of
+from scr_lens.organisms.card import model_card
 from scr_lens.organisms.icons import CATEGORY_NAMES
 from scr_lens.organisms.language import DESCRIBE, question
 from scr_lens.organisms.recipe import RECIPES, recipe
 from scr_lens.organisms.render import render_scene
 from scr_lens.organisms.scenes import SCENE_TYPES
+from scr_lens.organisms.scores import read_scores
 from scr_lens.organisms.shipped import shipped_folder, shipped_names
 from scr_lens.organisms.world import sample_scene
 from scr_lens.trace import Sample, generate, run_pass
@@ -103,6 +105,12 @@ def test_the_card_states_the_measured_scores(folder):
     assert f"{100 * scores['captions']['recall']:.1f}% of the objects named" in card
     assert f"{scores['parameters']:,}" in card and f"organism train {folder.name}" in card
     assert caveat(load(folder))
+
+
+def test_the_card_is_current(folder):
+    weights = (folder / "model.safetensors").stat().st_size
+    card = model_card(recipe(folder.name), read_scores(folder), weights)
+    assert (folder / "README.md").read_text() == card, f"run `scr-lens organism card {folder.name}`"
 
 
 def test_the_quality_targets_of_answers_are_met(folder):

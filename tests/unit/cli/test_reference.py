@@ -6,13 +6,16 @@ import pytest
 from typer.testing import CliRunner
 
 from scr_lens.cli.app import app
-from scr_lens.cli.reference import commands_page, methods_page, pages, write_pages
+from scr_lens.cli.reference import commands_page, methods_page, organisms_page, pages, write_pages
 from scr_lens.errors import ConfigError
+from scr_lens.organisms import catalog
+from scr_lens.organisms.recipe import RECIPES
+from scr_lens.organisms.shipped import DEFAULT
 
 DOCS = Path(__file__).parents[3] / "docs"
 
 
-@pytest.mark.parametrize("name", ["cli.md", "methods.md"])
+@pytest.mark.parametrize("name", ["cli.md", "methods.md", "organisms.md"])
 def test_the_page_is_current(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name], "run `make docs`"
 
@@ -40,6 +43,20 @@ def test_methods_are_listed_with_what_they_do() -> None:
     page = methods_page()
     assert "| scr |" in page
     assert "- `scr`: the most attended patches give credit to their neighbors" in page
+
+
+def test_every_organism_is_in_the_table_or_said_to_be_missing() -> None:
+    page = organisms_page()
+    table, _, missing = page.partition("Recipes without weights at hand: ")
+    listed = {line.split("]")[0][3:] for line in table.splitlines() if line.startswith("| [")}
+    named = set(missing.split("\n")[0].rstrip(".").replace("`", "").split(", ")) - {""}
+    assert listed | named == set(RECIPES) and not listed & named
+    assert listed == {path.parent.name for path in (DOCS.parent / "data" / "organisms").glob("*/config.json")}
+
+
+def test_the_page_says_so_when_every_recipe_has_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "RECIPES", {DEFAULT: RECIPES[DEFAULT]})
+    assert "\nEvery recipe has its weights here.\n" in organisms_page()
 
 
 def test_pages_are_written(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from tiny import ragged_samples
 
+from scr_lens import training_state
 from scr_lens.config import DiagnosticConfig, LayerRange, ScrConfig
 from scr_lens.decoding import decode, make_decoder
 from scr_lens.decoding.one_pass_scr import OnePassScr
@@ -31,7 +32,6 @@ from scr_lens.one_pass import (
 )
 from scr_lens.one_pass.predictor import places
 from scr_lens.one_pass.training import divergence, recall
-from scr_lens.organisms import training_state
 from scr_lens.trace import Batch, CaptureSpec, Lens, diagnose, run_pass
 from scr_lens.trace.hooks import run_pass_with_hooks
 

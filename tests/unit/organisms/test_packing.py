@@ -8,8 +8,9 @@ from scr_lens.families import family_for
 from scr_lens.organisms.bodies import body_for
 from scr_lens.organisms.bodies.qwen2_vl import merge_order
 from scr_lens.organisms.icons import CATEGORY_NAMES
+from scr_lens.organisms.initialization import initialize
 from scr_lens.organisms.packing import IGNORED, Packer
-from scr_lens.organisms.training import initialize, losses, packed_hidden, presence_loss
+from scr_lens.organisms.training import packed_hidden
 
 CPU = torch.device("cpu")
 
@@ -122,37 +123,6 @@ def test_the_name_of_every_question_is_marked(setup):
     marked = processor.tokenizer.convert_ids_to_tokens(batch.input_ids[batch.is_name].tolist())
     assert set(marked) <= {name.split()[-1] for name in CATEGORY_NAMES}
     assert len(marked) == int(batch.is_answer.sum())
-    yes = processor.tokenizer.convert_tokens_to_ids("yes")
-    said = (batch.targets[batch.is_answer] == yes).double()
-    presence = torch.linspace(-2, 2, len(said), dtype=torch.float64)
-    p = 1 / (1 + np.exp(-presence.numpy()))
-    by_hand = -np.mean(np.where(said.numpy() == 1, np.log(p), np.log(1 - p)))
-    assert float(presence_loss(presence, batch, yes)) == pytest.approx(by_hand, rel=1e-5)
-
-
-def test_losses_by_hand(setup):
-    model, processor, packer = setup
-    batch = packer.batch(np.array([1]), np.random.default_rng(3), CPU)
-    with torch.no_grad():
-        logits = packed_logits(model, batch, packer)
-    end = processor.tokenizer.eos_token_id
-    yes_no, told, accuracy = losses(logits, batch, end)
-    targets = batch.targets[batch.targets != IGNORED].tolist()
-    answers = {processor.tokenizer.convert_tokens_to_ids(word) for word in ("yes", "no")}
-    log_probs = torch.log_softmax(logits.double(), -1)
-    answer_terms, end_terms, caption_terms, right = [], [], [], []
-    for k, target in enumerate(targets):
-        term = -float(log_probs[k, target])
-        if target in answers:
-            answer_terms.append(term)
-            right.append(int(logits[k].argmax()) == target)
-        elif target == end and targets[k - 1] in answers:
-            end_terms.append(term)
-        else:
-            caption_terms.append(term)
-    assert float(yes_no) == pytest.approx(np.mean(answer_terms) + 0.05 * np.mean(end_terms), rel=1e-5)
-    assert float(told) == pytest.approx(np.mean(caption_terms), rel=1e-5)
-    assert accuracy == pytest.approx(np.mean(right))
 
 
 def test_the_mask_lets_no_slot_see_another(setup):

@@ -1,19 +1,24 @@
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from scr_lens.organisms import training, training_state
+from scr_lens import training_state
+from scr_lens.errors import ConfigError
+from scr_lens.organisms import training
 from scr_lens.organisms.bodies import body_for
-from scr_lens.organisms.corpus import BACKGROUND
+from scr_lens.organisms.initialization import initialize
+from scr_lens.organisms.recipe import RECIPES
 from scr_lens.organisms.training import (
     batch_indices,
-    initialize,
     pretrain_vision,
     schedule,
     step_pictures,
+    train,
     train_jointly,
+    train_tower,
 )
 
 CPU = torch.device("cpu")
@@ -85,8 +90,6 @@ def test_a_stopped_training_resumes_exactly(tiny_recipe, tiny_corpora, tmp_path,
 
 
 def test_the_state_of_another_recipe_is_not_used(tiny_recipe, tiny_corpora, tmp_path):
-    from dataclasses import replace
-
     first, _ = run(tiny_recipe, tiny_corpora, tmp_path)
     again, _ = run(replace(tiny_recipe, lr=1e-3), tiny_corpora, tmp_path)
     fresh, _ = run(replace(tiny_recipe, lr=1e-3), tiny_corpora, tmp_path / "fresh")
@@ -95,8 +98,6 @@ def test_the_state_of_another_recipe_is_not_used(tiny_recipe, tiny_corpora, tmp_
 
 
 def test_a_larger_organism_starts_from_the_smaller_one_s_tower(tiny_recipe, tiny_corpora, tmp_path):
-    from dataclasses import replace
-
     body = body_for(tiny_recipe.model_type)
     larger = replace(tiny_recipe, name="larger", tower=tiny_recipe.name, n_layers=3)
     encoders = []
@@ -108,31 +109,63 @@ def test_a_larger_organism_starts_from_the_smaller_one_s_tower(tiny_recipe, tiny
     assert all(torch.equal(encoders[0][name], encoders[1][name]) for name in encoders[0])
 
 
-def test_words_start_where_their_patches_are(tiny_recipe, tiny_corpus):
-    body = body_for(tiny_recipe.model_type)
-    processor = body.processor(tiny_recipe)
-    model = body.model(tiny_recipe, processor)
-    before = copy.deepcopy(model.get_input_embeddings().weight)
-    initialize(model, body, processor, tiny_corpus, CPU)
-    after = model.get_input_embeddings().weight.detach()
-    labels = tiny_corpus.patch_labels.reshape(-1)
-    with torch.no_grad():
-        pixels = body.normalize(tiny_corpus.pixels, CPU)
-        features = body.image_embeddings(model, body.patch_features(model, pixels)).flatten(0, 1)
-    seen = [c for c in range(BACKGROUND) if (labels == c).any()]
-    means = torch.stack([features[torch.from_numpy(labels == c)].mean(0) for c in seen])
-    centered = means - means.mean(0)
-    words = [
-        processor.tokenizer(training.CATEGORY_NAMES[c], add_special_tokens=False).input_ids[0] for c in seen
-    ]
-    similarity = torch.nn.functional.cosine_similarity(centered[:, None], after[words][None], dim=-1)
-    assert (similarity.argmax(1) == torch.arange(len(seen))).float().mean() > 0.8
-    unchanged = processor.tokenizer.convert_tokens_to_ids("yes")
-    assert torch.equal(before[unchanged], after[unchanged])
-    assert float(features.norm(dim=-1).mean()) == pytest.approx(
-        float(after[words].norm(dim=-1).mean()), rel=0.02
-    )
-    for block in body.decoder(model).layers:
-        width, attention = block.self_attn.head_dim, block.self_attn
-        for head, query in enumerate(attention.q_proj.weight.split(width)[:: attention.num_key_value_groups]):
-            assert torch.equal(query, attention.k_proj.weight[head * width : (head + 1) * width])
+@pytest.fixture
+def larger(tiny_recipe, monkeypatch):
+    """A recipe with another decoder that starts from the tiny one's encoder; only these two have names."""
+    monkeypatch.setattr(training, "compile_blocks", lambda model: None)
+    monkeypatch.setitem(RECIPES, tiny_recipe.name, tiny_recipe)
+    return replace(tiny_recipe, name="larger", tower=tiny_recipe.name, n_layers=3, n_heads=4, d_mlp=40)
+
+
+def test_a_larger_organism_is_the_same_whether_or_not_the_smaller_was_trained_before(
+    tiny_recipe, larger, tmp_path
+):
+    logs = {"before": [], "alone": []}
+    train(tiny_recipe, tmp_path / "before", CPU, [].append)
+    dense = (tmp_path / "before" / "tiny-vision.pt").read_bytes()
+    models = {name: train(larger, tmp_path / name, CPU, log.append)[0] for name, log in logs.items()}
+    assert [entry["phase"] for entry in logs["before"]] == [1] and logs["alone"][0]["phase"] == 0
+    assert logs["before"] == logs["alone"][1:]
+    for (name, a), b in zip(models["before"].named_parameters(), models["alone"].parameters(), strict=True):
+        assert torch.equal(a, b), name
+    files = {path.name for path in (tmp_path / "alone").glob("*.pt")}
+    assert files == {"tiny-vision.pt", "larger-joint.pt"}
+    mine, other = (torch.load(tmp_path / name / "tiny-vision.pt", weights_only=True) for name in logs)
+    assert (tmp_path / "before" / "tiny-vision.pt").read_bytes() == dense
+    assert (mine["settings"], mine["done"]) == (other["settings"], 6)
+    for part in ("model", "extra"):
+        assert all(torch.equal(mine[part][name], other[part][name]) for name in mine[part])
+
+
+def test_a_stopped_dense_phase_of_the_smaller_organism_is_gone_on_with(
+    larger, tiny_corpora, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(training_state, "SAVE_EVERY", 2)
+    plain, calls = training._update, []
+
+    def stopping(*arguments):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return plain(*arguments)
+
+    monkeypatch.setattr(training, "_update", stopping)
+    body = body_for(larger.model_type)
+    with pytest.raises(KeyboardInterrupt):
+        train_tower(larger, body, tiny_corpora, tmp_path, CPU, [].append)
+    train_tower(larger, body, tiny_corpora, tmp_path, CPU, [].append)
+    assert len(calls) == 4 + 6 - 2
+    train_tower(larger, body, tiny_corpora, tmp_path, CPU, [].append)
+    assert len(calls) == 8
+
+
+def test_an_encoder_of_other_settings_is_refused(larger, tiny_corpora, tmp_path):
+    other = replace(larger, pretrain_lr=1e-3, seed=1)
+    with pytest.raises(
+        ConfigError, match="larger: starts from the encoder of tiny, but pretrain_lr, seed differ"
+    ):
+        train_tower(other, body_for(other.model_type), tiny_corpora, tmp_path, CPU, [].append)
+    unknown = replace(larger, tower="tinny")
+    with pytest.raises(ConfigError, match=r"organism 'tinny': expected one of .*did you mean 'tiny'"):
+        train_tower(unknown, body_for(other.model_type), tiny_corpora, tmp_path, CPU, [].append)
+    assert not list(tmp_path.iterdir())
