@@ -12,7 +12,7 @@ help:
 	@echo "make demo         run the main job on a shipped organism, write tables and figures to figures/"
 	@echo "make test         linters, types, layer contracts, then the whole test suite"
 	@echo "make figures      draw the paper's figures and tables from a stored run (RUN=... to choose one)"
-	@echo "make docs         rewrite the pages of docs/ that are made from the code (docs/cli.md, docs/methods.md)"
+	@echo "make docs         rewrite the pages of docs/ that are made from the code (cli, methods, organisms)"
 	@echo "make install      only create $(VENV) and install"
 	@echo "make constraints  rewrite constraints.txt from the current $(VENV)"
 	@echo "make clean        remove what is made (not the environment)"

@@ -160,7 +160,7 @@ def _in_processes(
             run=store.path,
             writer=f"{store.writer}.{index + 1}",
             chunks=tuple(Shard(index + 1, jobs).of(pending)),
-            threads=max(1, available_cores() // jobs),
+            threads=max(1, min(available_cores(), torch.get_num_threads()) // jobs),
         )
         for index in range(jobs)
     ]

@@ -27,7 +27,12 @@ def report(
     ] = None,
     runs: Annotated[Path, typer.Option(help="With --all: folder of the experiments.")] = Path("runs"),
     world: Annotated[Path, typer.Option(help="With --all: folder of rendered scenes.")] = Path("data/world"),
-    jobs: Annotated[int, typer.Option(min=1, help="With --all: processes.")] = 1,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=1, help="With --all: processes. Several models are worked on side by side, one in each."
+        ),
+    ] = 1,
     images: Annotated[
         int | None,
         typer.Option(
@@ -54,20 +59,21 @@ def report(
 
 
 def _all(models: list[str] | None, out: Path, runs: Path, world: Path, jobs: int, images: int | None) -> None:
-    from scr_lens.experiment import carry_out
-    from scr_lens.models import caveat, load
+    from scr_lens.cli.status_lines import StatusLines
+    from scr_lens.model_reports import ModelReport, Order, report_models
     from scr_lens.organisms.shipped import shipped_names
-    from scr_lens.report import write_index, write_report
+    from scr_lens.report import write_index
 
-    results, notes, plan = {}, {}, trial_plan(images)
-    for model in models or shipped_names():
-        typer.echo(f"{model}: running what is missing", err=True)
-        lens = load(model)
-        notes[model] = caveat(lens)
-        folder = carry_out(model, runs, plan, world=world, jobs=jobs, lens=lens)
-        results[model] = write_report(folder, out / model, note=notes[model])
-        typer.echo(str(out / model / "report.html"))
-    typer.echo(str(write_index(results, notes, out)))
+    order = Order(out=out, runs=runs, world=world, plan=trial_plan(images))
+    done: list[ModelReport] = []
+    with StatusLines() as lines:
+        for made in report_models(
+            models or shipped_names(), order, jobs=jobs, say=lines.say, show=lines.show
+        ):
+            typer.echo(str(made.page))
+            done.append(made)
+    reports, notes = {made.name: made.reported for made in done}, {made.name: made.note for made in done}
+    typer.echo(str(write_index(reports, notes, out)))
 
 
 def trial_plan(images: int | None) -> Plan | None:

@@ -58,18 +58,22 @@ def carry_out(
     plan: Plan | None = None,
     *,
     world: str | Path = "data/world",
-    jobs: int = 1,
+    jobs: int | Callable[[], int] = 1,
     lens: Lens | None = None,
+    tell: Callable[[str], object] = logger.info,
 ) -> Path:
     """Run everything that the plan says and that is not stored yet.
+
+    With one job it starts no process, so that it may itself be the work of one.
 
     Args:
         model: Organism, checkpoint folder or hub name.
         runs: Folder of all runs.
         plan: Sizes; the full experiment if None.
         world: Folder of rendered scenes.
-        jobs: Processes.
+        jobs: Processes among which rows are divided; a function is asked before every run of rows.
         lens: The model, if it is loaded already.
+        tell: Gets a line at every part that is begun, and what became of every run of rows.
 
     Returns:
         The experiment folder, which `evidence.read_evidence` reads.
@@ -79,7 +83,7 @@ def carry_out(
     folder = experiment_folder(lens, runs)
     folder.mkdir(parents=True, exist_ok=True)
     n_patches, canvases = _write_facts(lens, folder), canvases_of(lens)
-    chosen = _chosen(lens, folder, plan, Path(world))
+    chosen = _chosen(lens, folder, plan, Path(world), tell)
     main = RunConfig(
         model=model,
         benchmark=PopeWorld(n_images=plan.n_images, canvases=canvases, folder=str(world)),
@@ -98,9 +102,12 @@ def carry_out(
         conditions=main_conditions(chosen),
     )
     for name, config in ((POPE, main), (ABLATIONS, ablations), (CAPTIONS, captions)):
-        logger.info("%s: %s", name, execute(config, folder / name, jobs=jobs, lens=lens))
+        tell(name)
+        free = jobs() if callable(jobs) else jobs
+        tell(f"{name}: {execute(config, folder / name, jobs=free, lens=lens)}")
+    tell("side tables")
     _write_side_tables(lens, folder, plan, main, Path(world))
-    _causal(lens, folder, plan, Path(world))
+    _causal(lens, folder, plan, Path(world), tell)
     return folder
 
 
@@ -122,12 +129,15 @@ def _n_patches(lens: Lens) -> int:
     return min(layout.grid.size for layout in lens.prepare(asked).layouts)
 
 
-def _chosen(lens: Lens, folder: Path, plan: Plan, world: Path) -> ScrConfig | None:
+def _chosen(
+    lens: Lens, folder: Path, plan: Plan, world: Path, tell: Callable[[str], object]
+) -> ScrConfig | None:
     """Settings chosen on validation scenes, now or before; None if the plan leaves that out."""
     if plan.n_choice_images == 0:
         return None
     path = folder / _CHOICE
     if not path.exists():
+        tell("choice of settings on validation scenes")
         asked = Asked.of_world(lens, "validation", plan.n_choice_images, world)
         choice, setting = choose(lens, asked, folder / "choice", n_images=plan.n_choice_images)
         write_choice(path, choice, setting, lens, asked)
@@ -162,10 +172,11 @@ def _write_side_tables(lens: Lens, folder: Path, plan: Plan, main: RunConfig, wo
             write_side_table(folder, name, make(), key)
 
 
-def _causal(lens: Lens, folder: Path, plan: Plan, world: Path) -> None:
+def _causal(lens: Lens, folder: Path, plan: Plan, world: Path, tell: Callable[[str], object]) -> None:
     if not plan.causal:
         return
     asked = Asked.of_world(lens, "test", max(plan.causal.values()), world)
     for name, n_images in plan.causal.items():
         test = TESTS[name]
+        tell(f"causal test {name}")
         test.run(lens, asked, folder / CAUSAL, test.with_settings(n_images=n_images))

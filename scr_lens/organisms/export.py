@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,8 @@ def export_world(
         canvases: Sizes of the pictures; scenes take turns.
 
     Returns:
-        Paths of pictures and annotations. An interrupted export is completed by calling it again.
+        Paths of pictures and annotations. An interrupted export is completed by calling it again; several
+        processes may export the same at once.
     """
     name = f"world{CORPUS_VERSION}-{split}-{count}-{'-'.join(map(str, canvases))}"
     files = WorldFiles(folder / name, folder / f"{name}-instances.json", folder / f"{name}-captions.json")
@@ -75,9 +77,9 @@ def _draw(split: Split, index: int, canvas: Canvas, folder: Path) -> RenderedSce
     drawn = render_scene(sample_scene(split, index), canvas)
     path = folder / file_name(drawn)
     if not path.exists():
-        partial = path.with_suffix(".partial")
-        drawn.image.save(partial, format="PNG")
-        partial.replace(path)
+        content = io.BytesIO()
+        drawn.image.save(content, format="PNG")
+        write_bytes(path, content.getvalue())
     return drawn
 
 

@@ -1,13 +1,16 @@
 """`scr-lens figures` and `scr-lens report` on a stored synthetic run."""
 
+from pathlib import Path
+
 import pytest
 from golden.synthetic_run import write_run
 from typer.testing import CliRunner
 
 from scr_lens.cli.app import app
 from scr_lens.cli.report import trial_plan
-from scr_lens.errors import ConfigError
+from scr_lens.errors import ConfigError, DataError
 from scr_lens.experiment import Plan
+from scr_lens.model_reports import ModelReport, Order
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +62,45 @@ def test_report_needs_a_run_or_all(run):
     for arguments in (["report"], ["report", str(run), "--all"]):
         with pytest.raises(ConfigError, match="give either a run to report on or --all"):
             CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_all_prints_the_reports_in_order_and_then_the_index(tmp_path, monkeypatch):
+    asked = []
+
+    def report_models(models, order, *, jobs, say):
+        asked.append((models, order, jobs))
+        for name in models:
+            say(f"{name}: pope")
+            yield ModelReport(name=name, page=order.out / name / "report.html", reported=name, note="")
+
+    monkeypatch.setattr("scr_lens.model_reports.report_models", report_models)
+    monkeypatch.setattr(
+        "scr_lens.report.write_index", lambda reports, notes, out: out / "-".join(reports.values())
+    )
+    options = [
+        "--model",
+        "b",
+        "--model",
+        "a",
+        "--jobs",
+        "2",
+        "--out",
+        tmp_path,
+        "--runs",
+        "r",
+        "--world",
+        "w",
+    ]
+    made = call("report", "--all", *options)
+    pages = [tmp_path / name / "report.html" for name in ("b", "a")]
+    assert made.stdout.splitlines() == [*map(str, pages), str(tmp_path / "b-a")]
+    assert made.stderr.splitlines() == ["b: pope", "a: pope"]
+    assert asked == [(["b", "a"], Order(out=tmp_path, runs=Path("r"), world=Path("w")), 2)]
+
+
+def test_an_unknown_model_is_named_before_anything_is_begun(tmp_path):
+    folders = [f"--{name}={tmp_path / name}" for name in ("out", "runs", "world")]
+    arguments = ["report", "--all", "--model", "llava-small", "--model", "llava-smal", *folders]
+    with pytest.raises(DataError, match=r"^no checkpoint folder at 'llava-smal'; [^\n]*$"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert list(tmp_path.iterdir()) == []

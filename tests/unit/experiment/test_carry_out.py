@@ -1,6 +1,7 @@
 """The experiment on a tiny model: everything lands where evidence looks for it, and is made once."""
 
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 
 import numpy as np
 import pandas as pd
@@ -29,10 +30,24 @@ PLAN = Plan(
 )
 
 
+TOLD = []
+"""What the first experiment told."""
+
+
 @pytest.fixture(scope="module")
 def made(lens, tmp_path_factory):
     folder = tmp_path_factory.mktemp("experiment")
-    return carry_out("tiny", folder / "runs", PLAN, world=folder / "world", lens=lens), folder
+
+    def one():
+        TOLD.append("asked for jobs")
+        return 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseProcess, "start", None)  # with one job no process is started
+        made = carry_out(
+            "tiny", folder / "runs", PLAN, world=folder / "world", lens=lens, jobs=one, tell=TOLD.append
+        )
+    return made, folder
 
 
 def test_evidence_finds_every_part(made):
@@ -46,6 +61,14 @@ def test_evidence_finds_every_part(made):
     assert set(evidence.boxes["image_id"]) == set(evidence.answers["image_id"])
     assert evidence.answers["autocorrelation"].notna().all()
     assert evidence.scr_layers is not None
+
+
+def test_it_tells_where_it_is_and_asks_for_jobs_before_every_run(made):
+    parts = [line.partition(":")[0] for line in TOLD]
+    asked = "asked for jobs"
+    expected = [line for name in (POPE, ABLATIONS, CAPTIONS) for line in (name, asked, name)]
+    assert parts == [*expected, "side tables"]
+    assert TOLD[8].startswith("captions: 6 rows: 0 stored before, 6 computed in ")
 
 
 def test_a_second_call_changes_nothing(made, lens):

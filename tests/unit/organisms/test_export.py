@@ -1,5 +1,6 @@
 import json
 
+import errands
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +10,7 @@ from scr_lens.benchmarks.captions import score_chair
 from scr_lens.organisms.export import export_world
 from scr_lens.organisms.render import render_scene
 from scr_lens.organisms.world import sample_scene
+from scr_lens.processes import Errand, run_errands
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +65,16 @@ def test_an_export_is_reused_and_an_interrupted_one_completed(files, tmp_path):
     next(made.images.iterdir()).unlink()
     export_world("validation", 3, tmp_path)
     assert len(list(made.images.iterdir())) == 3 and made.captions.is_file()
+
+
+def test_two_processes_that_export_at_once_write_the_files_of_one(files, tmp_path):
+    both = [
+        Errand(name=f"export {number}", body=errands.export_together, arguments=(number, 30, tmp_path))
+        for number in range(2)
+    ]
+    run_errands(both, hear=print)
+
+    def contents(world):
+        return {path.relative_to(world): path.read_bytes() for path in world.rglob("*") if path.is_file()}
+
+    assert contents(tmp_path / "world") == contents(files.instances.parent)  # and nothing besides
