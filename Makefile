@@ -43,7 +43,7 @@ figures: install
 	$(BIN)/scr-lens figures --run $(or $(RUN),$$(ls -d runs/demo-$(MODEL)-* | head -1)) --out figures/paper-$(MODEL)
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Run it after a command, an option or a method changed; a test fails where the pages are not current.
 docs: install
