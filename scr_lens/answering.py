@@ -28,7 +28,8 @@ class Answered:
         seconds: Time of the answer, from the prepared batch with its images encoded. Reading maps that the
             answer does not need is left out; sharing between questions about one image, which the untouched
             pass does, reuse of that pass as the diagnostic one, and blocks before the first edited one, which
-            the first condition that begins there runs for the others, are not undone.
+            the first condition that begins there runs for the others, are not undone. Conditions that come to
+            the same share one time.
     """
 
     samples: Sequence[SampleRecord]

@@ -4,8 +4,8 @@ import math
 import re
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self, get_args
 
 from scr_lens.errors import ConfigError, unknown_name
 from scr_lens.serialization import digest, from_dict, to_dict
@@ -257,6 +257,27 @@ class ScrConfig:
         if self.n_sources is not None:
             return self.n_sources
         return 32 if n_patches in PAPER_GRID_SIZES else max(1, round(32 / 576 * n_patches))
+
+    def resolved(self, n_patches: int, n_layers: int, model_type: str) -> Self:
+        """Write out everything that is left to the model and the grid.
+
+        Args:
+            n_patches: Number N of image patches.
+            n_layers: Number of decoder blocks L.
+            model_type: The model's `config.model_type`.
+
+        Returns:
+            Settings without None; two that are equal here do the same to such a picture.
+
+        Raises:
+            ConfigError: If a range does not fit the model.
+        """
+        return replace(
+            self,
+            n_sources=self.resolved_n_sources(n_patches),
+            layers=self.resolved_layers(n_layers, model_type),
+            diagnostic=replace(self.diagnostic, layers=self.diagnostic.resolved_layers(n_layers)),
+        )
 
 
 def require_lambda(value: float) -> float:

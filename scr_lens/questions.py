@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -73,6 +73,27 @@ class Condition:
             raise ConfigError(unknown_name("method", self.method, dict.fromkeys((*METHODS, *DECODERS))))
         else:
             find_method(self.method)
+
+    def effect(self, grid_sizes: Iterable[int], n_layers: int, model_type: str) -> Hashable:
+        """What the condition comes to on some pictures: two of equal effect give the same answers and maps.
+
+        Args:
+            grid_sizes: Numbers N of image patches.
+            n_layers: Number of decoder blocks L.
+            model_type: The model's `config.model_type`.
+
+        Returns:
+            Method and settings with everything written out that is left to model and grid; for decoding
+            methods and interventions of one's own the condition's name, which is no other's.
+
+        Raises:
+            ConfigError: If a range does not fit the model.
+        """
+        config = self.config
+        if isinstance(config, Decoder) or is_custom(self.method):
+            return self.name
+        resolved = (config.resolved(size, n_layers, model_type) for size in sorted(set(grid_sizes)))
+        return (self.method, *resolved)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from tqdm.auto import tqdm
 
-from scr_lens.answering import answer
+from scr_lens.answering import Answered, answer
 from scr_lens.chunks import Chunk, whole_image_chunks
-from scr_lens.comparison import Baseline, baseline_pass, diagnostic_capture
+from scr_lens.comparison import baseline_pass, diagnostic_capture
 from scr_lens.errors import DataError, LayoutError
 from scr_lens.measurement import Measurement, YesNoAnswers
 from scr_lens.pictures import read_image
@@ -23,7 +23,7 @@ from scr_lens.row_cells import Row, accepted, asked, measured, planned
 from scr_lens.row_identity import RowIdentity
 from scr_lens.store import RunStore, missing_image_digest, row_key
 from scr_lens.tally import Summary, Tally
-from scr_lens.trace import Lens, Sample, encode_images
+from scr_lens.trace import Batch, Lens, Sample, encode_images
 
 logger = logging.getLogger(__name__)
 
@@ -190,12 +190,22 @@ class _Writer:
         baseline = baseline_pass(self.lens, batch, keys, capture)
         passed = time.monotonic() - started
         wanted = [c for c in self.conditions if any(c.name in job.pending for job in jobs)]
-        return [row for c in wanted for row in self._condition_rows(jobs, baseline, c, passed)]
+        effects = [self._effect(condition, batch) for condition in wanted]
+        answered: dict[Hashable, Answered] = {}
+        rows: list[Row] = []
+        for number, (condition, effect) in enumerate(zip(wanted, effects, strict=True)):
+            found = answered.pop(effect, None) or answer(baseline, condition, self.measurement, passed)
+            if effect in effects[number + 1 :]:
+                answered[effect] = found
+            rows += self._condition_rows(jobs, condition, found)
+        return rows
 
-    def _condition_rows(
-        self, jobs: Sequence[_Job], baseline: Baseline, condition: Condition, passed: float
-    ) -> list[Row]:
-        found = answer(baseline, condition, self.measurement, passed)
+    def _effect(self, condition: Condition, batch: Batch) -> Hashable:
+        """Conditions of one effect are run once, such as settings chosen on other images and the paper's."""
+        sizes = (layout.grid.size for layout in batch.layouts)
+        return condition.effect(sizes, self.lens.n_layers, self.lens.model_type)
+
+    def _condition_rows(self, jobs: Sequence[_Job], condition: Condition, found: Answered) -> list[Row]:
         return [
             {**self.identity.cells(job.image_sha256, job.prompt, condition), **asked(job.question)}
             | {"benchmark": self.benchmark, "wall_ms": found.seconds * 1e3 / len(jobs)}

@@ -105,6 +105,17 @@ def test_number_of_sources(n_patches: int, n_sources: int) -> None:
     assert ScrConfig(n_sources=5).resolved_n_sources(n_patches) == 5
 
 
+def test_resolved_writes_out_what_is_left_open_and_nothing_else():
+    given = ScrConfig(lambda_=1.3, topology="4", seed=7, diagnostic=DiagnosticConfig(head_share=0.5))
+    found = given.resolved(576, 32, "llava")
+    diagnostic = DiagnosticConfig(head_share=0.5, layers=LayerRange(8, 16))
+    assert found == ScrConfig(
+        lambda_=1.3, topology="4", seed=7, n_sources=32, layers=LayerRange(0, 11), diagnostic=diagnostic
+    )
+    assert found.resolved(144, 32, "chameleon") == found
+    assert given.resolved(144, 32, "llava") != found
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -13,7 +13,7 @@ from asked import asked_alone, make_questions, make_requests
 from scr_lens import answering
 from scr_lens import run as run_module
 from scr_lens.analysis.entropy import credit_entropy
-from scr_lens.comparison import baseline_pass, diagnostic_capture, treatment
+from scr_lens.comparison import baseline_pass, diagnostic_capture, treated_pass, treatment
 from scr_lens.config import DiagnosticConfig, LayerRange, ScrConfig
 from scr_lens.errors import ConfigError, DataError
 from scr_lens.measurement import WrittenAnswers
@@ -72,6 +72,43 @@ def test_rows_hold_what_single_passes_give(lens, questions, tmp_path):
         vanilla.p_yes, identity.p_yes, atol=1e-6
     )  # vanilla shares the image, identity does not
     assert not np.allclose(vanilla.p_yes, frame.xs("scr", level="condition").sort_index().p_yes, atol=1e-4)
+
+
+def test_conditions_that_come_to_the_same_are_run_once(lens, questions, tmp_path, monkeypatch):
+    written_out = ScrConfig(
+        lambda_=1.5,
+        n_sources=3,
+        layers=LayerRange(0, lens.n_layers // 2 - 1),
+        diagnostic=DiagnosticConfig(layers=LayerRange(lens.n_layers // 4, lens.n_layers // 2)),
+    )
+    stronger = replace(written_out, lambda_=1.6)
+    conditions = [
+        Condition(name="left open", method="scr", config=CONFIG),
+        Condition(name="stronger", method="scr", config=stronger),
+        Condition(name="written out", method="scr", config=written_out),
+        Condition(name="of another method", method="uniform-smooth", config=written_out),
+    ]
+    passes = []
+
+    def counted(baseline, intervention, capture):
+        passes.append(intervention)
+        return treated_pass(baseline, intervention, capture)
+
+    with RunStore.create(tmp_path / "alone") as store:
+        for condition in conditions:
+            run_questions(lens, questions, [condition], store, benchmark="b")
+    monkeypatch.setattr(answering, "treated_pass", counted)
+    with RunStore.create(tmp_path / "run") as store:
+        run_questions(lens, questions, conditions, store, benchmark="b")
+    assert len(passes) == 3
+    order = ["condition", "image_id", "object"]
+    together, alone = (compared(tmp_path / name).sort_values(order) for name in ("run", "alone"))
+    assert_same(together.reset_index(drop=True), alone.reset_index(drop=True))
+    by_condition = read_run(tmp_path / "run").set_index(["image_id", "object"]).groupby("condition")["p_yes"]
+    p_yes = {name: values.sort_index() for name, values in by_condition}
+    assert p_yes["left open"].equals(p_yes["written out"])
+    assert not p_yes["left open"].equals(p_yes["stronger"])
+    assert not p_yes["left open"].equals(p_yes["of another method"])
 
 
 def test_a_finished_run_is_not_run_again(lens, questions, tmp_path, monkeypatch):
