@@ -1,13 +1,13 @@
 """Frozen settings of the diagnostic pass and of the redistribution, with validation and digests."""
 
-import math
 import re
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self, get_args
 
-from scr_lens.errors import ConfigError, unknown_name
+from scr_lens.errors import ConfigError
+from scr_lens.requirements import require_choice, require_int, require_lambda, require_number
 from scr_lens.serialization import digest, from_dict, to_dict
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Topology",
     "digest",
     "from_dict",
-    "require_lambda",
     "to_dict",
 ]
 
@@ -66,8 +65,8 @@ class LayerRange:
     last: int
 
     def __post_init__(self) -> None:
-        _require_int("layers.first", self.first, minimum=0)
-        _require_int("layers.last", self.last, minimum=0)
+        require_int("layers.first", self.first, minimum=0)
+        require_int("layers.last", self.last, minimum=0)
         if self.last < self.first:
             raise ConfigError(f"layers {self} ends before it starts; give first <= last, such as '0-15'")
 
@@ -148,9 +147,9 @@ class DiagnosticConfig:
 
     def __post_init__(self) -> None:
         _require_layers("diagnostic.layers", self.layers)
-        _require_choice("diagnostic.queries", self.queries, get_args(QuerySet))
-        _require_choice("diagnostic.diagnose_per", self.diagnose_per, get_args(DiagnosePer))
-        share = _require_number("diagnostic.head_share", self.head_share)
+        require_choice("diagnostic.queries", self.queries, get_args(QuerySet))
+        require_choice("diagnostic.diagnose_per", self.diagnose_per, get_args(DiagnosePer))
+        share = require_number("diagnostic.head_share", self.head_share)
         if not 0 < share <= 1:
             raise ConfigError(f"diagnostic.head_share is {share}; give a share above 0 and up to 1")
         object.__setattr__(self, "head_share", share)
@@ -173,7 +172,7 @@ class DiagnosticConfig:
 
         Source: SCR paper, Sec. 3.1 (layers 8-16 of 32; the fractions are this project's choice).
         """
-        _require_int("n_layers", n_layers, minimum=1)
+        require_int("n_layers", n_layers, minimum=1)
         return (self.layers or LayerRange(n_layers // 4, n_layers // 2)).within(n_layers)
 
 
@@ -212,12 +211,12 @@ class ScrConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "lambda_", require_lambda(self.lambda_))
         if self.n_sources is not None:
-            _require_int("n_sources", self.n_sources, minimum=1)
-        _require_choice("topology", self.topology, get_args(Topology))
-        _require_choice("conflict", self.conflict, get_args(Conflict))
-        _require_choice("schedule", self.schedule, get_args(Schedule))
+            require_int("n_sources", self.n_sources, minimum=1)
+        require_choice("topology", self.topology, get_args(Topology))
+        require_choice("conflict", self.conflict, get_args(Conflict))
+        require_choice("schedule", self.schedule, get_args(Schedule))
         _require_layers("layers", self.layers)
-        _require_int("seed", self.seed, minimum=0)
+        require_int("seed", self.seed, minimum=0)
         if not isinstance(self.exclude_border, bool):
             raise ConfigError(f"exclude_border is {self.exclude_border!r}; give true or false")
         if not isinstance(self.diagnostic, DiagnosticConfig):
@@ -238,7 +237,7 @@ class ScrConfig:
 
         Source: SCR paper, Sec. 3.2.
         """
-        _require_int("n_layers", n_layers, minimum=1)
+        require_int("n_layers", n_layers, minimum=1)
         half = (0, max(0, n_layers // 2 - 1))
         default = LayerRange(*PAPER_SCR_LAYERS.get((model_type, n_layers), half))
         return (self.layers or default).within(n_layers)
@@ -278,40 +277,6 @@ class ScrConfig:
             layers=self.resolved_layers(n_layers, model_type),
             diagnostic=replace(self.diagnostic, layers=self.diagnostic.resolved_layers(n_layers)),
         )
-
-
-def require_lambda(value: float) -> float:
-    """Check a redistribution strength.
-
-    Args:
-        value: The strength lambda; 1 leaves the model alone.
-
-    Returns:
-        The strength as a float.
-
-    Raises:
-        ConfigError: If it is not a finite number above 0.
-    """
-    strength = _require_number("lambda", value)
-    if strength <= 0:
-        raise ConfigError(f"lambda is {strength}; give a number above 0 (paper: 1.10; 1 is no change)")
-    return strength
-
-
-def _require_int(name: str, value: object, *, minimum: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-        raise ConfigError(f"{name} is {value!r}; give an integer of {minimum} or more")
-
-
-def _require_number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ConfigError(f"{name} is {value!r}; give a finite number")
-    return float(value)
-
-
-def _require_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(unknown_name(f"{name} value", value, allowed))
 
 
 def _require_layers(name: str, value: object) -> None:

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scr_lens.config import require_lambda
 from scr_lens.errors import LayoutError
 from scr_lens.grid import PatchGrid
+from scr_lens.requirements import require_lambda
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

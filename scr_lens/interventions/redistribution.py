@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scr_lens.config import LayerRange, Schedule, require_lambda
+from scr_lens.config import LayerRange, Schedule
 from scr_lens.errors import ConfigError, LayoutError, unknown_name
 from scr_lens.interventions.plan import RedistributionPlan
+from scr_lens.requirements import require_lambda
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
