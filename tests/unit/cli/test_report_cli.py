@@ -67,10 +67,11 @@ def test_report_needs_a_run_or_all(run):
 def test_all_prints_the_reports_in_order_and_then_the_index(tmp_path, monkeypatch):
     asked = []
 
-    def report_models(models, order, *, jobs, say):
+    def report_models(models, order, *, jobs, say, show):
         asked.append((models, order, jobs))
         for name in models:
             say(f"{name}: pope")
+            show(name, "pope: 1%")
             yield ModelReport(name=name, page=order.out / name / "report.html", reported=name, note="")
 
     monkeypatch.setattr("scr_lens.model_reports.report_models", report_models)
