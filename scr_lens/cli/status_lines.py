@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tqdm.std import tqdm
 
@@ -16,10 +16,6 @@ class StatusLines(contextlib.AbstractContextManager["StatusLines"]):
     def __init__(self) -> None:
         """Start without any line."""
         self._lines: dict[str, tqdm[Any]] = {}
-
-    def __enter__(self) -> Self:
-        """Start without any line."""
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

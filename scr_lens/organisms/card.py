@@ -61,10 +61,6 @@ def model_card(recipe: Recipe, scores: Mapping[str, Any], weight_bytes: int) -> 
     Returns:
         Markdown; the same text for the same recipe and scores.
     """
-    rows = [
-        f"| {split} | " + " | ".join(percent(scores["pope"][split][metric]) for metric in METRICS) + " |"
-        for split in SPLITS
-    ]
     told = scores["captions"]
     how, lines = _LOADING[recipe.model_type]
     code = lines.format(folder=f"data/organisms/{recipe.name}", model_type=recipe.model_type)
@@ -106,7 +102,7 @@ POPE, {POPE_IMAGES} pictures, image-clustered 95% intervals, percent:
 
 | split | hallucination rate | accuracy | precision | recall | yes-ratio |
 |---|---|---|---|---|---|
-{chr(10).join(rows)}
+{_answers(scores["pope"])}
 
 Captions of {told["n_captions"]} pictures ("{DESCRIBE[0]}"): {share(told["recall"])}% of the objects named,
 CHAIR-s {share(told["chair_s"])}%, CHAIR-i {share(told["chair_i"])}% (lemma variant).
@@ -122,6 +118,12 @@ Example: "{told["example"]}"
 |---|---|
 {_settings(recipe)}
 """
+
+
+def _answers(pope: Mapping[str, Any]) -> str:
+    """A row per split, a cell per metric."""
+    rows = ((split, *(percent(pope[split][metric]) for metric in METRICS)) for split in SPLITS)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
 def image_tokens(recipe: Recipe) -> str:

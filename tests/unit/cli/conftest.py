@@ -8,15 +8,25 @@ from scr_lens.cli import main
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs a command line; returns (exit status, standard output, lines of errors)."""
+def called(monkeypatch, capsys):
+    """Runs a command line; returns (exit status, standard output, lines of standard error)."""
 
     def call(*arguments):
         monkeypatch.setattr("sys.argv", ["scr-lens", *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
             main()
         out, err = capsys.readouterr()
-        errors = [line for line in re.split(r"[\r\n]+", err) if line.startswith("error:")]
-        return stop.value.code or 0, out, errors
+        return stop.value.code or 0, out, re.split(r"[\r\n]+", err)
+
+    return call
+
+
+@pytest.fixture
+def run(called):
+    """Runs a command line; returns (exit status, standard output, lines of errors)."""
+
+    def call(*arguments):
+        code, out, lines = called(*arguments)
+        return code, out, [line for line in lines if line.startswith("error:")]
 
     return call

@@ -1,10 +1,7 @@
 import json
-import re
 
 import pytest
 from tiny import noise_image, save_llava
-
-from scr_lens.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -20,19 +17,14 @@ def picture(tmp_path):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(called):
     """Runs a command line; returns (exit status, standard output, standard error)."""
 
     def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["scr-lens", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out, err = capsys.readouterr()
+        code, out, lines = called(*arguments)
         # transformers shows a progress bar of its own while it reads weights
-        lines = [
-            line for line in re.split(r"[\r\n]+", err) if line and not line.startswith("Loading weights")
-        ]
-        return stop.value.code or 0, out, "\n".join(lines)
+        kept = [line for line in lines if line and not line.startswith("Loading weights")]
+        return code, out, "\n".join(kept)
 
     return call
 
