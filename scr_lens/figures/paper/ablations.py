@@ -279,4 +279,4 @@ def _two_sides(
     left.set_ylabel(label)
     left.margins(y=0.12)
     footnote(figure, sizes(of_source(table, MEASURED)))
-    return finish(figure)
+    return figure
