@@ -41,6 +41,15 @@ def test_every_figure_is_drawn_from_its_stored_numbers_alone(numbers, name, tmp_
     assert {"paper", "measured"} <= set(numbers[name]["source"])
 
 
+@pytest.mark.parametrize("name", PAPER_FIGURES)
+def test_the_footnote_lies_under_all_else(numbers, name):
+    figure = PAPER_FIGURES[name].draw(numbers[name])
+    figure.draw_without_rendering()
+    (footnote,) = [text for text in figure.texts if "95%" in text.get_text()]
+    top = footnote.get_window_extent().y1
+    assert top <= min(axes.get_tightbbox().y0 for axes in figure.axes if axes.get_visible()) + 1
+
+
 @pytest.mark.parametrize("name", ENTRIES)
 def test_the_paper_and_we_stand_side_by_side(numbers, name):
     assert set(numbers[name]["source"]) == {"paper", "measured"}
