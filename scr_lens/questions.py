@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -37,6 +37,20 @@ class Question:
     object: str = ""
     label: str | None = None
     splits: tuple[str, ...] = ()
+
+
+def about_first_images(questions: Sequence[Question], count: int | None) -> tuple[Question, ...]:
+    """The questions about the images that are asked about first.
+
+    Args:
+        questions: Questions.
+        count: Images; None for all of them.
+
+    Returns:
+        Their questions, in the same order.
+    """
+    wanted = set(list(dict.fromkeys(question.image_id for question in questions))[:count])
+    return tuple(question for question in questions if question.image_id in wanted)
 
 
 @dataclass(frozen=True, kw_only=True)

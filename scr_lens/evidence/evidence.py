@@ -85,8 +85,8 @@ class Evidence:
         autocorrelation: Autocorrelation of each image by patch distance; None if unknown.
         scr_layers: Blocks that SCR acts on; None if not recorded.
         steps: Patch norms before and after the first application of SCR, of a few images; None if not stored.
-        ablations: Records of a run of its own with every condition, on fewer images; None where the
-            conditions are part of `answers`.
+        ablations: Records of every condition on the questions of the ablations, which are about fewer images;
+            None where the conditions are part of `answers`.
         times: Time of every method alone, as `scr-lens compare` stores it; None if no method was timed.
         comparison: All methods of the paper's comparison on the same model, see `with_comparison`; None if
             there is none or it was not looked for.
@@ -142,7 +142,7 @@ def read_evidence(path: str | Path) -> Evidence:
     boxes, profile = (read_side_table(folder, name) for name in ("boxes", "autocorrelation"))
     answers = with_autocorrelation(with_norm_sums(records), profile)
     apart = folder / ABLATIONS
-    ablations = read_run(apart, _ANSWERS) if (apart / "run.json").exists() else None
+    ablations = _ablations(apart, records) if (apart / "run.json").exists() else None
     layers = _scr_layers(folder)
     return Evidence(
         name=str(answers["model_id"].iloc[0]) if len(answers) else folder.name,
@@ -156,6 +156,24 @@ def read_evidence(path: str | Path) -> Evidence:
         steps=first_steps(records, 0 if layers is None else layers.first),
         times=read_times(folder),
     )
+
+
+def _ablations(folder: Path, main: pd.DataFrame) -> pd.DataFrame:
+    """The run of the ablations, with the main run's conditions on the same questions.
+
+    Raises:
+        StoreError: If the main run lacks one of those questions.
+    """
+    records = read_run(folder, _ANSWERS)
+    asked = records[["image_id", "question", "splits"]].drop_duplicates(["image_id", "question"])
+    shared = main[~main["condition"].isin(records["condition"].unique())].drop(columns="splits")
+    found = shared.merge(asked, on=["image_id", "question"])[list(records)]
+    if len(found) < len(asked) * shared["condition"].nunique():
+        raise StoreError(
+            f"{folder}: the main run beside it lacks some of its questions; run the experiment again, which "
+            "adds what is missing"
+        )
+    return pd.concat([found, records], ignore_index=True)
 
 
 def with_norm_sums(records: pd.DataFrame) -> pd.DataFrame:

@@ -92,9 +92,13 @@ def carry_out(
     ablations = RunConfig(
         model=model,
         benchmark=PopeWorld(
-            n_images=plan.n_ablation_images, negatives=("adversarial",), canvases=canvases, folder=str(world)
+            n_images=plan.n_images,
+            asked_images=plan.n_ablation_images,
+            negatives=("adversarial",),
+            canvases=canvases,
+            folder=str(world),
         ),
-        conditions=ablation_conditions(plan, n_patches, lens.n_layers, lens.model_type, chosen),
+        conditions=ablation_conditions(plan, n_patches, lens.n_layers, lens.model_type),
     )
     captions = RunConfig(
         model=model,

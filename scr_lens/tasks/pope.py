@@ -12,7 +12,7 @@ from scr_lens.json_records import read_records
 from scr_lens.measurement import Measurement, YesNoAnswers
 from scr_lens.organisms.canvas import SQUARE, Canvas
 from scr_lens.organisms.world import Split
-from scr_lens.questions import Question
+from scr_lens.questions import Question, about_first_images
 from scr_lens.tasks.base import require_choices, require_count, require_folder, require_text
 from scr_lens.world_benchmark import to_questions, world_pope
 
@@ -23,7 +23,8 @@ class PopeWorld:
 
     Args:
         split: Scenes: "train", "validation" or "test".
-        n_images: Pictures.
+        n_images: Pictures, over which objects are counted for popular and adversarial questions.
+        asked_images: Ask only about the first so many of them; None asks about all.
         negatives: POPE splits: any of "random", "popular", "adversarial".
         canvases: Sizes of the pictures, which take turns; None takes those that the model was trained on.
         folder: Where pictures and annotations are kept; rendered when missing.
@@ -37,6 +38,7 @@ class PopeWorld:
 
     split: Split = "test"
     n_images: int = 500
+    asked_images: int | None = None
     negatives: tuple[str, ...] = SPLITS
     canvases: tuple[Canvas, ...] | None = None
     folder: str = "data/world"
@@ -44,6 +46,7 @@ class PopeWorld:
     def __post_init__(self) -> None:
         require_scenes(self.split)
         require_count("n_images", self.n_images)
+        require_count("asked_images", self.asked_images, optional=True)
         require_choices("negatives", self.negatives, SPLITS)
         require_canvases(self.canvases)
         require_text("folder", self.folder)
@@ -55,7 +58,7 @@ class PopeWorld:
 
     def questions(self, seed: int) -> tuple[Question, ...]:
         """Renders what is missing and builds the questions, see `world_pope`; square without canvases."""
-        return world_pope(
+        questions = world_pope(
             self.split,
             self.n_images,
             Path(self.folder),
@@ -63,6 +66,7 @@ class PopeWorld:
             negatives=self.negatives,
             canvases=self.canvases or (SQUARE,),
         )
+        return about_first_images(questions, self.asked_images)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +113,7 @@ class Pope:
         asked = [question for file in self.files for question in read_questions(file)]
         for file in self.files:
             _require_images(file, images)
-        wanted = set(list(dict.fromkeys(question.image for question in asked))[: self.n_images])
-        return to_questions((q for q in asked if q.image in wanted), images, suffix=self.suffix)
+        return about_first_images(to_questions(asked, images, suffix=self.suffix), self.n_images)
 
 
 def _require_images(file: str, images: Path) -> None:

@@ -10,7 +10,7 @@ from scr_lens.errors import StoreError
 from scr_lens.evidence import read_evidence, score_captions, write_side_table
 from scr_lens.evidence.evidence import first_steps
 from scr_lens.evidence.times import TIMES
-from scr_lens.store import read_run
+from scr_lens.store import RunStore, read_run
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,38 @@ def test_an_experiment_folder_adds_what_it_holds(run, tmp_path):
     assert set(known["image_id"]) == {"0.png"}
     assert set(known["autocorrelation"]) == {0.7}
     assert len(evidence.every_condition) == 200
+
+
+def as_condition(row, name):
+    """A row's stored cells under another condition, as a run would append them."""
+    cells = {
+        key: cell for key, cell in row.items() if key != "key" and not (np.isscalar(cell) and cell != cell)
+    }
+    return cells | {"condition": name, "config_digest": "0" * 64}
+
+
+def test_conditions_that_the_ablations_lack_are_the_main_run_s(run, tmp_path):
+    (tmp_path / "pope").symlink_to(run)
+    rows = read_run(run)
+    first = sorted(set(rows["image_id"]))[:2]
+    with RunStore.create(tmp_path / "ablations") as store:
+        own = rows[rows["image_id"].isin(first) & rows["condition"].eq("scr")]
+        store.append([as_condition(row, "scr-once") for row in own.to_dict("records")])
+    every = read_evidence(tmp_path).every_condition
+    counts = every["condition"].value_counts()
+    assert set(counts.index) == {*rows["condition"], "scr-once"} and set(counts) == {len(own)}
+    assert set(every["image_id"]) == set(first)
+
+
+def test_questions_that_the_main_run_lacks_are_refused(run, tmp_path):
+    (tmp_path / "pope").symlink_to(run)
+    row = as_condition(read_run(run).iloc[0].to_dict(), "scr-once")
+    with RunStore.create(tmp_path / "ablations") as store:
+        store.append([row | {"question": "Is there a moon in the image?", "prompt": "moon"}])
+    with pytest.raises(
+        StoreError, match="ablations: the main run beside it lacks some of its questions; run"
+    ):
+        read_evidence(tmp_path)
 
 
 def test_no_run_and_bad_facts_are_refused(run, tmp_path):

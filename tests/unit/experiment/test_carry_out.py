@@ -55,12 +55,28 @@ def test_evidence_finds_every_part(made):
     assert evidence.answers["image_id"].nunique() == 4
     assert set(evidence.answers["condition"]) == {"vanilla", "scr", "uniform-smooth"}
     assert evidence.ablations["image_id"].nunique() == 3
-    assert "scr-lambda-1.3" in set(evidence.every_condition["condition"])
+    assert {"scr-lambda-1.3", "identity", "vanilla"} < set(evidence.every_condition["condition"])
     assert len(evidence.captions) == 2 * 3
     assert set(evidence.credit["estimator"]) == {"grad_norm", "grad_dot", "attention", MAP_ESTIMATOR}
     assert set(evidence.boxes["image_id"]) == set(evidence.answers["image_id"])
     assert evidence.answers["autocorrelation"].notna().all()
     assert evidence.scr_layers is not None
+
+
+def test_the_ablations_ask_the_main_run_s_questions_and_read_its_rows(made):
+    evidence = read_evidence(made[0])
+    asked = {
+        name: set(zip(rows.image_id, rows.question, strict=True))
+        for name, rows in evidence.ablations.groupby("condition")
+    }
+    assert len(set(map(frozenset, asked.values()))) == 1  # every condition answers the same questions
+    assert set(evidence.ablations["splits"]) == {("adversarial",)}
+    own = set(read_run(made[0] / ABLATIONS, ["condition"])["condition"])
+    assert own == set(asked) - {"vanilla", "scr", "uniform-smooth"}
+    adversarial = evidence.answers[["adversarial" in splits for splits in evidence.answers["splits"]]]
+    main = adversarial[adversarial["image_id"].isin(evidence.ablations["image_id"])].set_index("key")
+    read = evidence.ablations[~evidence.ablations["condition"].isin(own)].set_index("key")
+    assert read["p_yes"].sort_index().equals(main["p_yes"].sort_index()) and len(read)
 
 
 def test_it_tells_where_it_is_and_asks_for_jobs_before_every_run(made):

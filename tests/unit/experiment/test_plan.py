@@ -14,6 +14,9 @@ from scr_lens.experiment.plan import (
 
 def test_every_ablation_differs_from_scr_in_one_setting():
     conditions = {c.name: c.settings for c in ablation_conditions(Plan(), 144, 8, "llava")}
+    main = {c.name: c.settings for c in main_conditions()}
+    assert not set(conditions) & set(main)  # asked for once, in the main run
+    conditions |= main
     assert len(conditions) == len(set(map(str, conditions.values()))) == 21
     base = conditions["scr"]
     for name, settings in conditions.items():

@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -77,6 +78,16 @@ def test_pope_world_is_the_builder_s(tmp_path):
     assert questions == world_pope("validation", 6, tmp_path, seed=3, negatives=("popular",))
     assert {q.splits for q in questions} == {("popular",)}
     assert questions != task.questions(4)
+
+
+def test_asking_about_fewer_images_leaves_their_questions_as_they_are(tmp_path):
+    task = PopeWorld(split="validation", n_images=6, folder=str(tmp_path))
+    asked = task.questions(0)
+    first = sorted({question.image_id for question in asked})[:2]
+    fewer = replace(task, asked_images=2).questions(0)
+    assert fewer == tuple(question for question in asked if question.image_id in first)
+    with pytest.raises(ConfigError, match="asked_images is 0; give a whole number from 1"):
+        replace(task, asked_images=0)
 
 
 def test_captions_of_the_world(tmp_path):
