@@ -48,7 +48,8 @@ class Inspection:
         model_id: Model.
         method: Name of the method.
         config: Its settings.
-        grid: Patch grid.
+        grid: Grid of the image tokens.
+        token_meaning: What one image token stands for, such as a patch or a query of a resampler.
         layers: Blocks at which the method acts.
         diagnostic_layers: Blocks over which `attention_map` is averaged.
         attention_map: Diagnostic map A.
@@ -65,6 +66,7 @@ class Inspection:
     method: str
     config: ScrConfig
     grid: PatchGrid
+    token_meaning: str
     layers: LayerRange
     diagnostic_layers: LayerRange
     attention_map: Float[np.ndarray, " patch"]
@@ -78,6 +80,12 @@ class Inspection:
         """Number of decoder blocks."""
         return len(self.before.resid_norm)
 
+    @property
+    def tokens(self) -> str:
+        """The grid and what its cells are, such as "12 x 12 image tokens, each one patch of the image"."""
+        size = f"{self.grid.height}\N{MULTIPLICATION SIGN}{self.grid.width}"
+        return f"{size} image tokens, each {self.token_meaning}"
+
     def to_dict(self) -> dict[str, Any]:
         """Numbers for machines: answers, entropies per block, norm gain, plan, settings; no maps."""
         gain = self.after.resid_norm.sum(1) / self.before.resid_norm.sum(1)
@@ -88,6 +96,7 @@ class Inspection:
             "method": self.method,
             "config": to_dict(self.config),
             "grid": [self.grid.height, self.grid.width],
+            "token_meaning": self.token_meaning,
             "layers": str(self.layers),
             "diagnostic_layers": str(self.diagnostic_layers),
             "neighbors_per_source": None if self.plan is None else self.plan.neighbors_per_source,
@@ -134,6 +143,7 @@ def inspect_image(
         method=method,
         config=settings,
         grid=batch.layouts[0].grid,
+        token_meaning=lens.family.token_meaning,
         layers=settings.resolved_layers(lens.n_layers, lens.model_type),
         diagnostic_layers=settings.diagnostic.resolved_layers(lens.n_layers),
         attention_map=attention_map.numpy(),

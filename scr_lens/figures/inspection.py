@@ -103,9 +103,8 @@ def facts(inspection: Inspection) -> tuple[str, ...]:
     Returns:
         Model, prompt and method with its parameters.
     """
-    grid = f"{inspection.grid.height}\N{MULTIPLICATION SIGN}{inspection.grid.width} patches"
     return (
-        f"Model: {inspection.model_id} ({inspection.n_layers} layers, {grid})",
+        f"Model: {inspection.model_id} ({inspection.n_layers} layers, {inspection.tokens})",
         f"Prompt: {inspection.prompt}",
         f"Method: {inspection.method} ({_parameters(inspection)})",
     )

@@ -235,9 +235,9 @@ def _facts(shown: Exhibit) -> list[list[str]]:
     method = found.method
     if method not in _UNCHANGING:
         method += f", λ = {config.lambda_:g}, blocks {found.layers.first}\N{EN DASH}{found.layers.last}"
-    patches = f"{found.grid.height} \N{MULTIPLICATION SIGN} {found.grid.width} patches"
     facts = [
-        ["model", f"{found.model_id}, {found.n_layers} blocks, {patches}"],
+        ["model", f"{found.model_id}, {found.n_layers} blocks"],
+        ["grid", found.tokens],
         ["method", method],
     ]
     if plan is not None:

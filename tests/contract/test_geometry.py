@@ -7,6 +7,7 @@ from families import TinyFamily, View
 from PIL import Image
 from tiny import Twins, noise_image
 
+from scr_lens.figures.inspection import facts
 from scr_lens.inspection import inspect_image
 from scr_lens.trace import Batch, CaptureSpec, Lens, Sample, run_pass
 
@@ -56,6 +57,17 @@ def norm_map(lens: Lens, picture: Image.Image) -> np.ndarray:
     """What `inspect` draws of the norms behind the first block, on the grid."""
     seen = inspect_image(lens, Sample(picture, question="what ?"), method="identity")
     return seen.grid.as_map(seen.before.resid_norm[0])
+
+
+def test_an_inspection_says_what_its_cells_are(twins: Twins, tiny_family: TinyFamily) -> None:
+    view = tiny_family.views[1]
+    seen = inspect_image(twins.lens, Sample(noise_image(0, *view.size), question="what ?"), method="identity")
+    model, *_ = facts(seen)
+    kinds = {kind for kind in ("query", "code", "square of patches", "one patch") if kind in model}
+    wanted = {"qwen": "query", "chameleon": "code", "llava": "one patch"}
+    assert kinds == {wanted.get(twins.lens.model_type, "square of patches")}
+    assert f"{view.grid.height}\N{MULTIPLICATION SIGN}{view.grid.width} image tokens" in model
+    assert seen.to_dict()["token_meaning"] in model
 
 
 def late_cell(view: View) -> tuple[int, int]:

@@ -55,6 +55,7 @@ def make_inspection(height=5, width=7, size=(70, 50), changes=True, **fields):
         "method": "scr" if changes else "identity",
         "config": ScrConfig(lambda_=1.25),
         "grid": grid,
+        "token_meaning": "one tile",
         "layers": LayerRange(0, 2),
         "diagnostic_layers": LayerRange(1, 3),
         "attention_map": attention[1:4].mean(0),

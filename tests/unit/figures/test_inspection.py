@@ -146,7 +146,7 @@ def test_identity_says_that_nothing_changes(inspection):
 
 def test_facts_name_the_parameters(inspection):
     model, prompt, method = facts(inspection(config=ScrConfig(lambda_=1.25, schedule="once")))
-    assert model == "Model: tiny (6 layers, 5\N{MULTIPLICATION SIGN}7 patches)"
+    assert model == "Model: tiny (6 layers, 5\N{MULTIPLICATION SIGN}7 image tokens, each one tile)"
     assert prompt.startswith("Prompt: USER: <image>")
     assert "\N{GREEK SMALL LETTER LAMDA} = 1.25" in method
     assert "1 sources and 4 neighbors (4.0 per source)" in method
