@@ -61,11 +61,18 @@ def _points(row: Mapping[Hashable, Any], strength: float) -> list[tuple[object, 
     sources = [int(i) for i in np.asarray(row["sources"])]
     start, size = front_point(before, before).entropy, float(np.linalg.norm(before))
     room, peak = float(np.log(grid.size)) - start, float(before.max()) / strength
-    found = [(_FRONT, nearest_map(before, start + share * room, peak)) for share in _GAINS[1:]]
-    found.append((_STEP, front_point(norm_step(before, sources, grid, strength), before)))
-    found.append((_RUN, front_point(after, before)))
-    rows = [(row["image_id"], kind, p.distance / size, p.entropy - start) for kind, p in found]
-    return [(row["image_id"], _FRONT, 0.0, 0.0), *rows]
+    image = row["image_id"]
+    front = [nearest_map(before, start + share * room, peak) for share in _GAINS[1:]]
+    rows = [(image, _FRONT, _solved(p.distance / size), _solved(p.entropy - start)) for p in front]
+    steps = {_STEP: norm_step(before, sources, grid, strength), _RUN: after}
+    points = {kind: front_point(norms, before) for kind, norms in steps.items()}
+    rows += [(image, kind, p.distance / size, p.entropy - start) for kind, p in points.items()]
+    return [(image, _FRONT, 0.0, 0.0), *rows]
+
+
+def _solved(value: float) -> float:
+    """A number as exactly as the solver gives it: the last digits depend on how many cores it found."""
+    return float(f"{value:.6g}")
 
 
 def _mean(part: pd.DataFrame, kind: str) -> dict[str, object]:
