@@ -32,8 +32,8 @@ def usage_line(error: Any, arguments: Sequence[str]) -> str:
     option = getattr(error, "option_name", None)
     if option is not None and hasattr(error, "possibilities") and context is not None:
         return unknown_name(f"{path} option", option, _options(context.command))
-    command = re.search("'(.+?)'", text)
-    if command and hasattr(getattr(context, "command", None), "list_commands"):
+    command = re.match("No such command '(.+?)'", text)
+    if command and context is not None:
         return unknown_name("command", command[1], context.command.list_commands(context))
     value = _given(getattr(error, "param", None), arguments)
     given = "" if value is None or repr(value) in text else f", not {value!r}"

@@ -31,6 +31,7 @@ def told(monkeypatch, capsys):
         (["inspect", "a", "--modl", "b"], ["scr-lens inspect option '--modl'", "did you mean '--model'"]),
         (["score", "pop"], ["unknown command 'pop'", "did you mean 'pope'", "use one of: pope, chair"]),
         (["nosuch"], ["unknown command 'nosuch'", "use one of: inspect, gallery"]),
+        (["bench", "--rounds", "1"], ["'--rounds'", "or equal to 2, not '1'", "scr-lens bench --help"]),
         (["--nope"], ["unknown scr-lens option '--nope'", "use one of: --help"]),
     ],
 )
