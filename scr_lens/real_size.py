@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from tqdm.auto import tqdm
 
 from scr_lens.analysis.paired_ratio import Ratio, paired_ratio
 from scr_lens.config import DiagnosticConfig, ScrConfig
@@ -185,12 +186,14 @@ def _timed_rounds(
 ) -> dict[str, list[float]]:
     names = list(variants)
     times: dict[str, list[float]] = {name: [] for name in names}
-    for index in range(1 + rounds):
-        shift = index % len(names)
-        for name in names[shift:] + names[:shift]:
-            elapsed, _ = seconds(variants[name], device)
-            if index:
-                times[name].append(elapsed)
+    with tqdm(total=(1 + rounds) * len(names), desc="bench", unit="pass") as bar:
+        for index in range(1 + rounds):
+            shift = index % len(names)
+            for name in names[shift:] + names[:shift]:
+                elapsed, _ = seconds(variants[name], device)
+                bar.update()
+                if index:
+                    times[name].append(elapsed)
     return times
 
 
