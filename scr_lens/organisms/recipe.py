@@ -147,8 +147,11 @@ RECIPES: dict[str, Recipe] = {
             model_type="chameleon",
             tower="chameleon-small",
             swin_norm=True,
+            # With 1,800 steps and weight 2, as llava-large: 88.4% of the adversarial questions answered
+            # rightly, 8.1% false yes, 79.8% of the objects named (200 test pictures), a little short.
+            caption_weight=3.0,
             **TOKENIZER,
-            **LARGE,
+            **{**LARGE, "steps": 1_900},
         ),
         Recipe(
             name="qwen2-vl-small",
