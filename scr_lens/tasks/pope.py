@@ -47,6 +47,11 @@ class PopeWorld:
         require_scenes(self.split)
         require_count("n_images", self.n_images)
         require_count("asked_images", self.asked_images, optional=True)
+        if self.asked_images is not None and self.asked_images > self.n_images:
+            raise ConfigError(
+                f"benchmark.asked_images is {self.asked_images} of n_images {self.n_images}; "
+                "give at most as many"
+            )
         require_choices("negatives", self.negatives, SPLITS)
         require_canvases(self.canvases)
         require_text("folder", self.folder)

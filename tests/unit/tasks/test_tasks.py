@@ -88,6 +88,8 @@ def test_asking_about_fewer_images_leaves_their_questions_as_they_are(tmp_path):
     assert fewer == tuple(question for question in asked if question.image_id in first)
     with pytest.raises(ConfigError, match="asked_images is 0; give a whole number from 1"):
         replace(task, asked_images=0)
+    with pytest.raises(ConfigError, match="asked_images is 7 of n_images 6; give at most as many"):
+        replace(task, asked_images=7)
 
 
 def test_captions_of_the_world(tmp_path):
