@@ -12,11 +12,12 @@ from scr_lens.analysis.correlation import pearson, spearman
 from scr_lens.config import LayerRange
 from scr_lens.errors import ConfigError, StoreError
 from scr_lens.evidence.captions import score_captions
+from scr_lens.evidence.joins import with_controls, with_main_rows
 from scr_lens.evidence.side_tables import read_side_table
 from scr_lens.evidence.times import read_times
 from scr_lens.store import read_run
 
-POPE, ABLATIONS, CAPTIONS = "pope", "ablations", "captions"
+POPE, CONTROLS, ABLATIONS, CAPTIONS = "pope", "controls", "ablations", "captions"
 """Folders of the runs in an experiment folder."""
 
 CAUSAL = "causal"
@@ -77,8 +78,8 @@ class Evidence:
 
     Attributes:
         name: Name of the model.
-        answers: Yes/no records without maps, plus `norm_sum` (sum of patch norms per layer) and, where known,
-            `autocorrelation` of the image.
+        answers: Yes/no records of the main run and the controls, without maps, plus `norm_sum` (sum of patch
+            norms per layer) and, where known, `autocorrelation` of the image.
         credit: Correlation of norm and credit per question, estimator and layer; None if nothing allows it.
         captions: Scored captions; None if there are none.
         boxes: Objects in the images; None if unknown.
@@ -138,16 +139,17 @@ def read_evidence(path: str | Path) -> Evidence:
             f"{folder} is neither a run nor an experiment folder (no run.json in it or in its {POPE}/); "
             "give the folder of a run"
         )
-    records = read_run(run, _ANSWERS)
+    records = with_controls(read_run(run, _ANSWERS), _beside(folder, CONTROLS), folder / CONTROLS)
     boxes, profile = (read_side_table(folder, name) for name in ("boxes", "autocorrelation"))
     answers = with_autocorrelation(with_norm_sums(records), profile)
-    apart = folder / ABLATIONS
-    ablations = _ablations(apart, records) if (apart / "run.json").exists() else None
+    ablations = _beside(folder, ABLATIONS)
+    if ablations is not None:
+        ablations = with_norm_sums(with_main_rows(ablations, records, folder / ABLATIONS)).drop(columns=_MAPS)
     layers = _scr_layers(folder)
     return Evidence(
         name=str(answers["model_id"].iloc[0]) if len(answers) else folder.name,
         answers=answers.drop(columns=_MAPS),
-        ablations=None if ablations is None else with_norm_sums(ablations).drop(columns=_MAPS),
+        ablations=ablations,
         credit=_credit(records, read_side_table(folder, "credit")),
         captions=_captions(folder),
         boxes=boxes,
@@ -158,22 +160,9 @@ def read_evidence(path: str | Path) -> Evidence:
     )
 
 
-def _ablations(folder: Path, main: pd.DataFrame) -> pd.DataFrame:
-    """The run of the ablations, with the main run's conditions on the same questions.
-
-    Raises:
-        StoreError: If the main run lacks one of those questions.
-    """
-    records = read_run(folder, _ANSWERS)
-    asked = records[["image_id", "question", "splits"]].drop_duplicates(["image_id", "question"])
-    shared = main[~main["condition"].isin(records["condition"].unique())].drop(columns="splits")
-    found = shared.merge(asked, on=["image_id", "question"])[list(records)]
-    if len(found) < len(asked) * shared["condition"].nunique():
-        raise StoreError(
-            f"{folder}: the main run beside it lacks some of its questions; run the experiment again, which "
-            "adds what is missing"
-        )
-    return pd.concat([found, records], ignore_index=True)
+def _beside(folder: Path, name: str) -> pd.DataFrame | None:
+    """A further run of an experiment; None where there is none."""
+    return read_run(folder / name, _ANSWERS) if (folder / name / "run.json").exists() else None
 
 
 def with_norm_sums(records: pd.DataFrame) -> pd.DataFrame:

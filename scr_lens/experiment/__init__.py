@@ -5,12 +5,21 @@ folder = carry_out("llava-small", "runs", Plan())
 """
 
 from scr_lens.experiment.carry_out import carry_out, experiment_folder
-from scr_lens.experiment.plan import Plan, ablation_conditions, main_conditions, plan_table
+from scr_lens.experiment.plan import (
+    Plan,
+    ablation_conditions,
+    caption_conditions,
+    control_conditions,
+    main_conditions,
+    plan_table,
+)
 
 __all__ = [
     "Plan",
     "ablation_conditions",
+    "caption_conditions",
     "carry_out",
+    "control_conditions",
     "experiment_folder",
     "main_conditions",
     "plan_table",

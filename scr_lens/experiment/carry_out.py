@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ from PIL import Image
 from scr_lens.causal import TESTS, Asked, choose, read_choice, write_choice
 from scr_lens.config import ScrConfig
 from scr_lens.evidence import side_table_key, write_side_table
-from scr_lens.evidence.evidence import ABLATIONS, CAPTIONS, CAUSAL, FACTS, POPE
+from scr_lens.evidence.evidence import ABLATIONS, CAPTIONS, CAUSAL, CONTROLS, FACTS, POPE
 from scr_lens.execute import execute
 from scr_lens.experiment.measures import (
     autocorrelation_of,
@@ -23,14 +24,22 @@ from scr_lens.experiment.measures import (
     one_per_image,
     references_of,
 )
-from scr_lens.experiment.plan import CREDIT_ESTIMATORS, Plan, ablation_conditions, main_conditions
+from scr_lens.experiment.plan import (
+    CREDIT_ESTIMATORS,
+    Plan,
+    ablation_conditions,
+    caption_conditions,
+    control_conditions,
+    main_conditions,
+)
 from scr_lens.freed_memory import keep_freed_memory
 from scr_lens.models import load
 from scr_lens.organisms.export import export_world
+from scr_lens.questions import Condition
 from scr_lens.run_config import RunConfig
 from scr_lens.serialization import digest_plain
 from scr_lens.store.atomic import write_bytes
-from scr_lens.tasks import CaptionsWorld, PopeWorld
+from scr_lens.tasks import CaptionsWorld, PopeWorld, Task
 from scr_lens.trace import Lens, Sample
 from scr_lens.world_benchmark import canvases_of, scenes_for
 
@@ -82,41 +91,42 @@ def carry_out(
     plan, lens = plan or Plan(), lens or load(model)
     folder = experiment_folder(lens, runs)
     folder.mkdir(parents=True, exist_ok=True)
-    n_patches, canvases = _write_facts(lens, folder), canvases_of(lens)
+    _write_facts(lens, folder)
     chosen = _chosen(lens, folder, plan, Path(world), tell)
-    main = RunConfig(
-        model=model,
-        benchmark=PopeWorld(n_images=plan.n_images, canvases=canvases, folder=str(world)),
-        conditions=main_conditions(chosen),
-    )
-    ablations = RunConfig(
-        model=model,
-        benchmark=PopeWorld(
-            n_images=plan.n_images,
-            asked_images=plan.n_ablation_images,
-            negatives=("adversarial",),
-            canvases=canvases,
-            folder=str(world),
-        ),
-        conditions=ablation_conditions(plan, n_patches, lens.n_layers, lens.model_type),
-    )
-    captions = RunConfig(
-        model=model,
-        benchmark=CaptionsWorld(n_images=plan.n_caption_images, canvases=canvases, folder=str(world)),
-        conditions=main_conditions(chosen),
-    )
-    for name, config in ((POPE, main), (ABLATIONS, ablations), (CAPTIONS, captions)):
+    configs = _run_configs(model, lens, plan, chosen, world)
+    for name, config in configs.items():
         tell(name)
         free = jobs() if callable(jobs) else jobs
         tell(f"{name}: {execute(config, folder / name, jobs=free, lens=lens)}")
     tell("side tables")
-    _write_side_tables(lens, folder, plan, main, Path(world))
+    _write_side_tables(lens, folder, plan, configs[POPE], Path(world))
     _causal(lens, folder, plan, Path(world), tell)
     return folder
 
 
-def _write_facts(lens: Lens, folder: Path) -> int:
-    """What the runs do not record; returns the number of patches of the smallest picture."""
+def _run_configs(
+    model: str, lens: Lens, plan: Plan, chosen: ScrConfig | None, world: str | Path
+) -> dict[str, RunConfig]:
+    """Settings of every run by the name of its folder, in the order in which they are carried out."""
+    canvases = canvases_of(lens)
+    every_split = PopeWorld(n_images=plan.n_images, canvases=canvases, folder=str(world))
+    adversarial = replace(every_split, negatives=("adversarial",))
+    first = replace(adversarial, asked_images=plan.n_ablation_images)
+    described = CaptionsWorld(n_images=plan.n_caption_images, canvases=canvases, folder=str(world))
+    asked: dict[str, tuple[Task, tuple[Condition, ...]]] = {
+        POPE: (every_split, main_conditions()),
+        CONTROLS: (adversarial, control_conditions(chosen)),
+        ABLATIONS: (first, ablation_conditions(plan, _n_patches(lens), lens.n_layers, lens.model_type)),
+        CAPTIONS: (described, caption_conditions()),
+    }
+    return {
+        name: RunConfig(model=model, benchmark=task, conditions=conditions)
+        for name, (task, conditions) in asked.items()
+    }
+
+
+def _write_facts(lens: Lens, folder: Path) -> None:
+    """What the runs do not record."""
     facts = {
         "model_type": lens.model_type,
         "n_layers": lens.n_layers,
@@ -124,10 +134,10 @@ def _write_facts(lens: Lens, folder: Path) -> int:
         "revision": lens.revision,
     }
     write_bytes(folder / FACTS, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
-    return _n_patches(lens)
 
 
 def _n_patches(lens: Lens) -> int:
+    """Patches of the smallest picture."""
     pictures = [Image.new("RGB", (canvas.width, canvas.height)) for canvas in canvases_of(lens)]
     asked = [Sample(picture, question="Is there a thing in the image?") for picture in pictures]
     return min(layout.grid.size for layout in lens.prepare(asked).layouts)

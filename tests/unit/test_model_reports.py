@@ -8,7 +8,7 @@ from tiny_organism import save_organism
 
 from scr_lens import model_reports
 from scr_lens.errors import ConfigError, DataError, StoreError
-from scr_lens.evidence.evidence import ABLATIONS, CAPTIONS, POPE
+from scr_lens.evidence.evidence import ABLATIONS, CAPTIONS, CONTROLS, POPE
 from scr_lens.experiment import Plan, carry_out, experiment_folder
 from scr_lens.model_reports import Order, report_models
 from scr_lens.models import caveat, load
@@ -71,7 +71,7 @@ def test_side_by_side_gives_what_one_after_the_other_gives(models, tmp_path):
         assert report.note == caveat(lens) != ""
         alone = carry_out(model, tmp_path / "alone", PLAN, world=tmp_path / f"world-{report.name}", lens=lens)
         beside = experiment_folder(lens, order.runs)
-        for part in (POPE, ABLATIONS, CAPTIONS):
+        for part in (POPE, CONTROLS, ABLATIONS, CAPTIONS):
             assert rows(alone / part) == rows(beside / part)
         for table in sorted((alone / "tables").glob("*.parquet")):
             pd.testing.assert_frame_equal(
@@ -79,7 +79,7 @@ def test_side_by_side_gives_what_one_after_the_other_gives(models, tmp_path):
             )
         told = [line.removeprefix(f"{report.name}: ") for line in lines if line.startswith(report.name)]
         assert [line for line in told if ": " not in line] == [
-            POPE, ABLATIONS, CAPTIONS, "side tables", "causal test prior", "report", "done"
+            POPE, CONTROLS, ABLATIONS, CAPTIONS, "side tables", "causal test prior", "report", "done"
         ]  # fmt: skip
     write_report(beside, tmp_path / "again", note=report.note)
     assert contents(tmp_path / "again") == contents(made[1].page.parent)

@@ -74,13 +74,29 @@ def test_conditions_that_the_ablations_lack_are_the_main_run_s(run, tmp_path):
     assert set(every["image_id"]) == set(first)
 
 
-def test_questions_that_the_main_run_lacks_are_refused(run, tmp_path):
+def test_controls_count_for_the_splits_that_they_were_asked_for(run, tmp_path):
+    (tmp_path / "pope").symlink_to(run)
+    rows = read_run(run)
+    assert set(rows["splits"]) == {("adversarial",)}
+    asked = rows[rows["condition"].eq("scr")].iloc[::2]
+    with RunStore.create(tmp_path / "controls") as store:
+        cells = [as_condition(row, "uniform-smooth") for row in asked.to_dict("records")]
+        store.append([row | {"splits": ["popular"]} for row in cells])
+    answers = read_evidence(tmp_path).answers
+    controls = answers[answers["condition"] == "uniform-smooth"]
+    assert len(controls) == len(asked) and set(controls["splits"]) == {("popular",)}
+    others = answers[answers["condition"] != "uniform-smooth"]
+    assert sorted(others["key"]) == sorted(rows["key"]) and set(others["splits"]) == {("adversarial",)}
+
+
+@pytest.mark.parametrize("folder", ["controls", "ablations"])
+def test_questions_that_the_main_run_lacks_are_refused(run, tmp_path, folder):
     (tmp_path / "pope").symlink_to(run)
     row = as_condition(read_run(run).iloc[0].to_dict(), "scr-once")
-    with RunStore.create(tmp_path / "ablations") as store:
+    with RunStore.create(tmp_path / folder) as store:
         store.append([row | {"question": "Is there a moon in the image?", "prompt": "moon"}])
     with pytest.raises(
-        StoreError, match="ablations: the main run beside it lacks some of its questions; run"
+        StoreError, match=f"{folder}: the main run beside it lacks some of its questions; run"
     ):
         read_evidence(tmp_path)
 

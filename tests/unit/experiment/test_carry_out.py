@@ -9,7 +9,7 @@ import pytest
 from tiny_organism import save_organism
 
 from scr_lens.evidence import read_evidence
-from scr_lens.evidence.evidence import ABLATIONS, CAPTIONS, MAP_ESTIMATOR, POPE
+from scr_lens.evidence.evidence import ABLATIONS, CAPTIONS, CONTROLS, MAP_ESTIMATOR, POPE
 from scr_lens.experiment import Plan, carry_out
 from scr_lens.experiment.carry_out import _n_patches
 from scr_lens.experiment.measures import credit_of, one_per_image
@@ -79,12 +79,26 @@ def test_the_ablations_ask_the_main_run_s_questions_and_read_its_rows(made):
     assert read["p_yes"].sort_index().equals(main["p_yes"].sort_index()) and len(read)
 
 
+def test_controls_are_asked_all_adversarial_questions_and_no_others(made):
+    answers = read_evidence(made[0]).answers
+    asked = {
+        name: set(zip(rows.image_id, rows.question, strict=True))
+        for name, rows in answers.groupby("condition")
+    }
+    adversarial = answers[["adversarial" in splits for splits in answers["splits"]]]
+    expected = adversarial[adversarial["condition"] == "vanilla"]
+    assert asked["uniform-smooth"] == set(zip(expected.image_id, expected.question, strict=True))
+    assert asked["uniform-smooth"] < asked["vanilla"] == asked["scr"]
+    assert set(answers[answers["condition"] == "uniform-smooth"]["splits"]) == {("adversarial",)}
+    assert set(read_run(made[0] / CONTROLS, ["condition"])["condition"]) == {"uniform-smooth"}
+
+
 def test_it_tells_where_it_is_and_asks_for_jobs_before_every_run(made):
     parts = [line.partition(":")[0] for line in TOLD]
     asked = "asked for jobs"
-    expected = [line for name in (POPE, ABLATIONS, CAPTIONS) for line in (name, asked, name)]
+    expected = [line for name in (POPE, CONTROLS, ABLATIONS, CAPTIONS) for line in (name, asked, name)]
     assert parts == [*expected, "side tables"]
-    assert TOLD[8].startswith("captions: 6 rows: 0 stored before, 6 computed in ")
+    assert TOLD[11].startswith("captions: 6 rows: 0 stored before, 6 computed in ")
 
 
 def test_a_second_call_changes_nothing(made, lens):
@@ -119,7 +133,7 @@ def test_an_organism_of_several_canvases_is_asked_about_them_throughout(tmp_path
     assert _n_patches(lens) == min(recipe.grid(canvas).size for canvas in recipe.canvases) == 140
     plan = replace(PLAN, lambdas=(), n_caption_images=5)
     folder = carry_out("tiny", tmp_path / "runs", plan, world=tmp_path / "world", lens=lens)
-    for name in (POPE, ABLATIONS, CAPTIONS):
+    for name in (POPE, CONTROLS, ABLATIONS, CAPTIONS):
         frame = read_run(folder / name)
         numbers = frame.image_id.astype(str).str.extract(r"(\d{6})(?:\.png)?$")[0].astype(int)
         for number, height, width in zip(numbers, frame.grid_h, frame.grid_w, strict=True):

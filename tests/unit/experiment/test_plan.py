@@ -5,6 +5,8 @@ from scr_lens.config import LayerRange, ScrConfig
 from scr_lens.experiment.plan import (
     Plan,
     ablation_conditions,
+    caption_conditions,
+    control_conditions,
     main_conditions,
     other_counts,
     other_layers,
@@ -14,8 +16,8 @@ from scr_lens.experiment.plan import (
 
 def test_every_ablation_differs_from_scr_in_one_setting():
     conditions = {c.name: c.settings for c in ablation_conditions(Plan(), 144, 8, "llava")}
-    main = {c.name: c.settings for c in main_conditions()}
-    assert not set(conditions) & set(main)  # asked for once, in the main run
+    main = {c.name: c.settings for c in (*main_conditions(), *control_conditions())}
+    assert not set(conditions) & set(main)  # asked for once, in the other two runs
     conditions |= main
     assert len(conditions) == len(set(map(str, conditions.values()))) == 21
     base = conditions["scr"]
@@ -26,9 +28,10 @@ def test_every_ablation_differs_from_scr_in_one_setting():
 
 def test_chosen_settings_are_one_more_condition():
     chosen = ScrConfig(lambda_=1.3)
-    assert [c.name for c in main_conditions(chosen)][-1] == "scr-chosen"
-    assert main_conditions(chosen)[-1].config == chosen
-    assert len(main_conditions()) == 3
+    assert [c.name for c in control_conditions(chosen)] == ["uniform-smooth", "scr-chosen"]
+    assert control_conditions(chosen)[-1].config == chosen
+    assert [c.name for c in control_conditions()] == ["uniform-smooth"]
+    assert [c.name for c in caption_conditions()] == ["vanilla", "scr", "uniform-smooth"]
 
 
 def test_counts_and_layers_are_other_ones_and_fit():
@@ -42,11 +45,16 @@ def test_counts_and_layers_are_other_ones_and_fit():
 
 
 def test_table_of_rows_and_detectable_effects():
-    table = plan_table(Plan(n_images=1000, n_ablation_images=450), {"main": 3, "ablations": 21}).set_index(
-        "part"
+    table = plan_table(
+        Plan(n_images=1000, n_ablation_images=450), {"main": 2, "controls": 2, "ablations": 21}
     )
-    assert table.loc["main", "rows"] == 31500
+    table = table.set_index("part")
+    assert table.loc["main", "rows"] == 21000
+    assert table.loc["controls", "rows"] == 12000
     assert table.loc["ablations", "rows"] == 56700
+    assert table.loc["controls", "points, 3% changed"] == pytest.approx(
+        100 * detectable_net_change(3000, 0.03)
+    )
     expected = 100 * detectable_net_change(1350, 0.15)
     assert table.loc["ablations", "points, 15% changed"] == pytest.approx(expected)
     assert expected < 3.0  # the paper's smallest ablation
