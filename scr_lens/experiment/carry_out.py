@@ -111,12 +111,12 @@ def _run_configs(
     canvases = canvases_of(lens)
     every_split = PopeWorld(n_images=plan.n_images, canvases=canvases, folder=str(world))
     adversarial = replace(every_split, negatives=("adversarial",))
-    first = replace(adversarial, asked_images=plan.n_ablation_images)
+    absent = replace(adversarial, asked_images=plan.n_ablation_images, labels=("no",))
     described = CaptionsWorld(n_images=plan.n_caption_images, canvases=canvases, folder=str(world))
     asked: dict[str, tuple[Task, tuple[Condition, ...]]] = {
         POPE: (every_split, main_conditions()),
         CONTROLS: (adversarial, control_conditions(chosen)),
-        ABLATIONS: (first, ablation_conditions(plan, _n_patches(lens), lens.n_layers, lens.model_type)),
+        ABLATIONS: (absent, ablation_conditions(plan, _n_patches(lens), lens.n_layers, lens.model_type)),
         CAPTIONS: (described, caption_conditions()),
     }
     return {

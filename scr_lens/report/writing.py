@@ -52,7 +52,8 @@ def write_report(path: str | Path, out: str | Path, *, note: str = "") -> Report
 
     Args:
         path: Run or experiment folder; a comparison of the same model is looked for beside it.
-        out: Folder for report.html, report.md, claims.csv, pictures and tables; it is created.
+        out: Folder for report.html, report.md, claims.csv, pictures and tables; it is created. Pictures and
+            tables of an earlier report that this evidence does not give are removed from it.
         note: What a reader of this model's answers has to know.
 
     Returns:
@@ -69,6 +70,7 @@ def write_report(path: str | Path, out: str | Path, *, note: str = "") -> Report
     files["claims.csv"] = to_csv(results_table(results))
     for name, text in sorted(files.items()):
         write_figure_file(folder, name, text.encode())
+    _remove_older(folder, {*files, *(picture.name for picture in document.pictures)})
     return Reported(claims=results, causal=causal)
 
 
@@ -110,6 +112,15 @@ def _write(folder: Path, name: str, document: Document) -> None:
     write_figure_file(folder, f"{name}.html", to_html(document).encode())
     for picture in document.pictures:
         write_figure_file(folder, picture.name, picture.png)
+
+
+def _remove_older(folder: Path, made: set[str]) -> None:
+    """Removes what an earlier report left and this one could not make: it would pass for current."""
+    entries = [*PAPER_FIGURES, *PAPER_TABLES]
+    possible = {f"{name}.{kind}" for name in entries for kind in ("csv", "png")}
+    possible |= {path.name for kind in ("csv", "png") for path in folder.glob(f"causal-*.{kind}")}
+    for name in possible - made:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _draw(evidence: Evidence, causal: Sequence[CausalPart]) -> tuple[Drawn, dict[str, str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, get_args
 
+from scr_lens.analysis.records import LABELS
 from scr_lens.benchmarks import SPLITS, read_questions, resolve_image
 from scr_lens.errors import ConfigError, DataError, unknown_name
 from scr_lens.json_records import read_records
@@ -26,6 +27,8 @@ class PopeWorld:
         n_images: Pictures, over which objects are counted for popular and adversarial questions.
         asked_images: Ask only about the first so many of them; None asks about all.
         negatives: POPE splits: any of "random", "popular", "adversarial".
+        labels: Ask only the questions with these right answers; ("no",) are those about absent objects, which
+            the hallucination rate is made of. Accuracy needs both.
         canvases: Sizes of the pictures, which take turns; None takes those that the model was trained on.
         folder: Where pictures and annotations are kept; rendered when missing.
 
@@ -40,6 +43,7 @@ class PopeWorld:
     n_images: int = 500
     asked_images: int | None = None
     negatives: tuple[str, ...] = SPLITS
+    labels: tuple[str, ...] = LABELS
     canvases: tuple[Canvas, ...] | None = None
     folder: str = "data/world"
 
@@ -53,6 +57,7 @@ class PopeWorld:
                 "give at most as many"
             )
         require_choices("negatives", self.negatives, SPLITS)
+        require_choices("labels", self.labels, LABELS)
         require_canvases(self.canvases)
         require_text("folder", self.folder)
 
@@ -71,7 +76,8 @@ class PopeWorld:
             negatives=self.negatives,
             canvases=self.canvases or (SQUARE,),
         )
-        return about_first_images(questions, self.asked_images)
+        asked = about_first_images(questions, self.asked_images)
+        return tuple(question for question in asked if question.label in self.labels)
 
 
 @dataclass(frozen=True, kw_only=True)

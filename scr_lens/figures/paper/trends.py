@@ -39,17 +39,17 @@ def collect_trends(evidence: Evidence) -> pd.DataFrame:
         evidence: What is stored.
 
     Returns:
-        Numbers with labels model, split, method; rates in [0, 1].
+        Numbers with labels model, split, method; rates in [0, 1]. A method has no row for a split that it was
+        not asked about.
 
     Raises:
         DataError: If vanilla or scr was not run.
     """
     require_conditions(evidence.answers, "vanilla", "scr")
     rows = _paper_rows()
-    held = [name for name in _SHOWN if name in condition_names(evidence.answers)]
     for split in ordered_splits(split_names(evidence.answers)) or ["all"]:
         frame = of_split(evidence.answers, split) if split != "all" else evidence.answers
-        for name in held:
+        for name in [name for name in _SHOWN if name in condition_names(frame)]:
             part = of_condition(frame, name)
             found = metric_interval(part, "hallucination_rate")
             rows.append(

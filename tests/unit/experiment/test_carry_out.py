@@ -71,10 +71,12 @@ def test_the_ablations_ask_the_main_run_s_questions_and_read_its_rows(made):
     }
     assert len(set(map(frozenset, asked.values()))) == 1  # every condition answers the same questions
     assert set(evidence.ablations["splits"]) == {("adversarial",)}
+    assert set(evidence.ablations["label"]) == {"no"}  # about absent objects
     own = set(read_run(made[0] / ABLATIONS, ["condition"])["condition"])
     assert own == set(asked) - {"vanilla", "scr", "uniform-smooth"}
     adversarial = evidence.answers[["adversarial" in splits for splits in evidence.answers["splits"]]]
-    main = adversarial[adversarial["image_id"].isin(evidence.ablations["image_id"])].set_index("key")
+    absent = adversarial[adversarial["label"] == "no"]
+    main = absent[absent["image_id"].isin(evidence.ablations["image_id"])].set_index("key")
     read = evidence.ablations[~evidence.ablations["condition"].isin(own)].set_index("key")
     assert read["p_yes"].sort_index().equals(main["p_yes"].sort_index()) and len(read)
 

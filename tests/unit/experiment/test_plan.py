@@ -51,7 +51,7 @@ def test_table_of_rows_and_detectable_effects():
     table = table.set_index("part")
     assert table.loc["main", "rows"] == 21000
     assert table.loc["controls", "rows"] == 12000
-    assert table.loc["ablations", "rows"] == 56700
+    assert table.loc["ablations", "rows"] == 28350
     assert table.loc["controls", "points, 3% changed"] == pytest.approx(
         100 * detectable_net_change(3000, 0.03)
     )

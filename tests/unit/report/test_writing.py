@@ -51,6 +51,15 @@ def test_everything_is_written_twice_alike(run, report, tmp_path):
         assert (first / name).read_bytes() == (tmp_path / name).read_bytes(), name
 
 
+def test_what_an_earlier_report_drew_and_this_one_cannot_is_removed(run, report, tmp_path):
+    _, first = report
+    for name in ("table-5.csv", "p4-strength.png", "causal-dose.png", "notes.txt", "mine.png"):
+        (tmp_path / name).write_text("of another day")
+    write_report(run, tmp_path, note="Only a test.")
+    made = {path.name for path in tmp_path.iterdir()}
+    assert made == {path.name for path in first.iterdir()} | {"notes.txt", "mine.png"}
+
+
 def test_every_claim_is_in_the_report(report):
     written, folder = report
     results = written.claims

@@ -92,6 +92,18 @@ def test_asking_about_fewer_images_leaves_their_questions_as_they_are(tmp_path):
         replace(task, asked_images=7)
 
 
+def test_absent_objects_alone_are_asked_about(tmp_path):
+    task = PopeWorld(split="validation", n_images=6, folder=str(tmp_path))
+    asked = task.questions(0)
+    absent = replace(task, labels=("no",)).questions(0)
+    assert 0 < len(absent) < len(asked)
+    assert absent == tuple(question for question in asked if question.label == "no")
+    with pytest.raises(ConfigError, match=r"benchmark\.labels value"):
+        replace(task, labels=("absent",))
+    with pytest.raises(ConfigError, match="give a list of distinct names"):
+        replace(task, labels=())
+
+
 def test_captions_of_the_world(tmp_path):
     task = CaptionsWorld(n_images=5, max_new_tokens=9, folder=str(tmp_path))
     questions = task.questions(0)

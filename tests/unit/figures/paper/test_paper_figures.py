@@ -1,6 +1,7 @@
 """Figures and tables of the paper from evidence with known truth."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,19 @@ def test_figure_2_holds_the_rates(evidence, numbers):
         assert table.loc[method, "estimate"] == pytest.approx(false_yes_rate(evidence.answers, method))
     paper = numbers["figure-2"].query("source == 'paper' and model == 'Qwen-VL' and split == 'random'")
     assert paper.set_index("method")["estimate"].to_dict() == pytest.approx({"vanilla": 0.115, "scr": 0.079})
+
+
+def test_figure_2_has_no_row_for_a_split_that_a_method_was_not_asked_about(evidence):
+    answers = evidence.answers
+    uniform = answers["condition"].eq("uniform-smooth")
+    splits = [("adversarial",) if alone else ("adversarial", "random") for alone in uniform]
+    asked = replace(evidence, answers=answers.assign(splits=splits))
+    table = PAPER_FIGURES["figure-2"].collect(asked).query("source == 'measured'")
+    held = table.groupby("split")["method"].agg(set).to_dict()
+    assert held == {
+        "adversarial": {"vanilla", "scr", "uniform-smooth"},
+        "random": {"vanilla", "scr"},
+    }
 
 
 def test_figure_4_holds_rates_entropies_and_reductions(evidence, numbers):
