@@ -7,7 +7,7 @@ import pandas as pd
 from scr_lens.analysis.conditions import condition_names, main_split, require_conditions
 from scr_lens.analysis.hallucination import difference_p_value, metric_difference
 from scr_lens.analysis.predictions.from_pairs import scr_gain
-from scr_lens.analysis.records import of_split, pair_conditions, split_names
+from scr_lens.analysis.records import LABELS, of_split, pair_conditions, split_names
 from scr_lens.analysis.verdict import PredictionResult
 from scr_lens.errors import DataError
 from scr_lens.evidence import Evidence
@@ -58,9 +58,18 @@ def accuracy_gain(evidence: Evidence) -> PredictionResult:
 
     Returns:
         Accuracy after minus before, with the verdict of rule accuracy.
+
+    Raises:
+        DataError: If a condition is missing, or the questions are all about absent or all about present
+            objects: such an accuracy is the hallucination rate, or recall, by another name.
     """
     require_conditions(evidence.answers, "vanilla", "scr")
     paired = pair_conditions(main_split(evidence.answers), "vanilla", "scr")
+    if paired["label"].nunique() < len(LABELS):
+        raise DataError(
+            f"needs questions about absent and about present objects; the run has only those whose answer is "
+            f"{paired['label'].iloc[0]!r}: ask both (labels)"
+        )
     change = metric_difference(paired, "accuracy")
     if change is None:
         raise DataError("accuracy is undefined: no question in the adversarial split")

@@ -1,6 +1,7 @@
 """Every claim on evidence with known truth, its number computed by another route."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -78,6 +79,14 @@ def test_contrasts_of_rates(evidence, results, claim, first, second, split):
     assert found.low <= expected <= found.high
     assert found.outcome in ("supported", "inconclusive", "not supported")
     assert found.rule
+
+
+@pytest.mark.parametrize("label", ["yes", "no"])
+def test_accuracy_on_one_kind_of_question_is_refused(evidence, label):
+    answers = evidence.answers
+    found = one(replace(evidence, answers=answers[answers["label"] == label]), "accuracy")
+    assert found.outcome == NOT_MEASURED
+    assert f"only those whose answer is {label!r}: ask both" in found.caveats[0]
 
 
 def test_accuracy_and_flips(evidence, results):
