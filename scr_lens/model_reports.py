@@ -71,9 +71,10 @@ def report_models(
 ) -> Iterator[ModelReport]:
     """Run what is missing on every model and write its report.
 
-    Several models are worked on side by side with more than one job, each in a process of its own, and the
-    next one starts when one is done; when fewer models than jobs are left, runs of rows are divided among the
-    processes that are free, as they are for a single model. What is stored does not depend on jobs.
+    Several models are worked on side by side with more than one job, each in a process of its own, the
+    largest first, and the next one starts when one is done; when fewer models than jobs are left, runs of
+    rows are divided among the processes that are free, as they are for a single model. What is stored does
+    not depend on jobs.
 
     Args:
         models: Organisms, checkpoint folders or hub names; one given twice counts once.
@@ -94,10 +95,12 @@ def report_models(
     """
     models = tuple(dict.fromkeys(models))
     _require_distinct(models)
-    for model in models if len(models) > 1 else ():
-        load(model, device="cpu")
+    sizes = {model: _n_parameters(model) for model in models} if len(models) > 1 else {}
     if jobs > 1 and len(models) > 1:
-        yield from _side_by_side(models, order, jobs, say, show)
+        # The largest take longest: begun last, one would be left alone with a single process for its end.
+        begun = sorted(models, key=sizes.__getitem__, reverse=True)
+        made = dict(zip(begun, _side_by_side(begun, order, jobs, say, show), strict=True))
+        yield from map(made.__getitem__, models)
         return
     for model in models:
         say(f"{model}: running what is missing")
@@ -113,6 +116,10 @@ def _require_distinct(models: Sequence[str]) -> None:
                 f"models {other!r} and {model!r} would both report to a folder {_name(model)!r}; give one of "
                 "them, or call the command for each with its own --runs and --out"
             )
+
+
+def _n_parameters(model: str) -> int:
+    return sum(parameter.numel() for parameter in load(model, device="cpu").hf_model.parameters())
 
 
 def _name(model: str) -> str:

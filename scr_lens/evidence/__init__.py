@@ -1,9 +1,9 @@
 """Evidence: everything stored about one model, as the frames that figures and claims are made of.
 
-A *run* is enough; an *experiment folder* holds a run (`pope/`), one of controls (`controls/`), one of
-ablations (`ablations/`), one of captions (`captions/`) and *side tables*: small CSV files of what is true
-about the images and of what was measured apart from the questions. A *comparison* of all methods lies in a
-folder of its own beside them.
+A *run* is enough; an *experiment folder* holds a run (`pope/`), one of controls (`controls/`), one of chosen
+settings (`chosen/`), one of ablations (`ablations/`), one of captions (`captions/`) and *side tables*: small
+CSV files of what is true about the images and of what was measured apart from the questions. A *comparison*
+of all methods lies in a folder of its own beside them.
 """
 
 from scr_lens.evidence.captions import score_captions

@@ -17,14 +17,17 @@ from scr_lens.evidence.side_tables import read_side_table
 from scr_lens.evidence.times import read_times
 from scr_lens.store import read_run
 
-POPE, CONTROLS, ABLATIONS, CAPTIONS = "pope", "controls", "ablations", "captions"
+POPE, CONTROLS, CHOSEN, ABLATIONS, CAPTIONS = "pope", "controls", "chosen", "ablations", "captions"
 """Folders of the runs in an experiment folder."""
+
+CHOSEN_CONDITION = "scr-chosen"
+"""Condition of SCR with settings chosen on validation scenes, where they are not the paper's."""
 
 CAUSAL = "causal"
 """Folder of the causal tests in an experiment folder."""
 
 FACTS = "experiment.json"
-"""File of an experiment folder with what the runs do not record: the model's type and the blocks of SCR."""
+"""File of an experiment folder with what the runs do not record, such as the blocks of SCR."""
 
 MAP_ESTIMATOR = "attention map A"
 """Name of the credit that every run stores: the diagnostic attention map."""
@@ -85,6 +88,7 @@ class Evidence:
         boxes: Objects in the images; None if unknown.
         autocorrelation: Autocorrelation of each image by patch distance; None if unknown.
         scr_layers: Blocks that SCR acts on; None if not recorded.
+        chosen: Condition with the settings chosen on validation scenes; None if none were chosen.
         steps: Patch norms before and after the first application of SCR, of a few images; None if not stored.
         ablations: Records of every condition on the questions of the ablations, which are about fewer images;
             None where the conditions are part of `answers`.
@@ -101,6 +105,7 @@ class Evidence:
     boxes: pd.DataFrame | None = None
     autocorrelation: pd.DataFrame | None = None
     scr_layers: LayerRange | None = None
+    chosen: str | None = None
     ablations: pd.DataFrame | None = None
     steps: pd.DataFrame | None = None
     times: pd.DataFrame | None = None
@@ -139,13 +144,15 @@ def read_evidence(path: str | Path) -> Evidence:
             f"{folder} is neither a run nor an experiment folder (no run.json in it or in its {POPE}/); "
             "give the folder of a run"
         )
-    records = with_controls(read_run(run, _ANSWERS), _beside(folder, CONTROLS), folder / CONTROLS)
+    records = read_run(run, _ANSWERS)
+    for name in (CONTROLS, CHOSEN):
+        records = with_controls(records, _beside(folder, name), folder / name)
     boxes, profile = (read_side_table(folder, name) for name in ("boxes", "autocorrelation"))
     answers = with_autocorrelation(with_norm_sums(records), profile)
     ablations = _beside(folder, ABLATIONS)
     if ablations is not None:
         ablations = with_norm_sums(with_main_rows(ablations, records, folder / ABLATIONS)).drop(columns=_MAPS)
-    layers = _scr_layers(folder)
+    layers, chosen = _facts(folder)
     return Evidence(
         name=str(answers["model_id"].iloc[0]) if len(answers) else folder.name,
         answers=answers.drop(columns=_MAPS),
@@ -155,6 +162,7 @@ def read_evidence(path: str | Path) -> Evidence:
         boxes=boxes,
         autocorrelation=profile,
         scr_layers=layers,
+        chosen=chosen,
         steps=first_steps(records, 0 if layers is None else layers.first),
         times=read_times(folder),
     )
@@ -260,13 +268,15 @@ def _map_part(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _scr_layers(folder: Path) -> LayerRange | None:
+def _facts(folder: Path) -> tuple[LayerRange | None, str | None]:
+    """Blocks that SCR acts on and the condition with the chosen settings; None for what is not recorded."""
     file = folder / FACTS
     if not file.exists():
-        return None
+        return None, None
     try:
-        return LayerRange.parse(json.loads(file.read_bytes())["scr_layers"])
-    except (ValueError, KeyError, TypeError, ConfigError) as error:
+        facts = json.loads(file.read_bytes())
+        return LayerRange.parse(facts["scr_layers"]), facts.get("chosen")
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
         raise StoreError(f"cannot read {file} ({error}); delete it and run the experiment again") from error
 
 

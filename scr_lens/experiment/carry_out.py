@@ -14,7 +14,16 @@ from PIL import Image
 from scr_lens.causal import TESTS, Asked, choose, read_choice, write_choice
 from scr_lens.config import ScrConfig
 from scr_lens.evidence import side_table_key, write_side_table
-from scr_lens.evidence.evidence import ABLATIONS, CAPTIONS, CAUSAL, CONTROLS, FACTS, POPE
+from scr_lens.evidence.evidence import (
+    ABLATIONS,
+    CAPTIONS,
+    CAUSAL,
+    CHOSEN,
+    CHOSEN_CONDITION,
+    CONTROLS,
+    FACTS,
+    POPE,
+)
 from scr_lens.execute import execute
 from scr_lens.experiment.measures import (
     autocorrelation_of,
@@ -29,6 +38,7 @@ from scr_lens.experiment.plan import (
     Plan,
     ablation_conditions,
     caption_conditions,
+    chosen_conditions,
     control_conditions,
     main_conditions,
 )
@@ -91,9 +101,9 @@ def carry_out(
     plan, lens = plan or Plan(), lens or load(model)
     folder = experiment_folder(lens, runs)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_facts(lens, folder)
     chosen = _chosen(lens, folder, plan, Path(world), tell)
     configs = _run_configs(model, lens, plan, chosen, world)
+    _write_facts(lens, folder, None if chosen is None else CHOSEN_CONDITION if CHOSEN in configs else "scr")
     for name, config in configs.items():
         tell(name)
         free = jobs() if callable(jobs) else jobs
@@ -108,39 +118,43 @@ def _run_configs(
     model: str, lens: Lens, plan: Plan, chosen: ScrConfig | None, world: str | Path
 ) -> dict[str, RunConfig]:
     """Settings of every run by the name of its folder, in the order in which they are carried out."""
-    canvases = canvases_of(lens)
+    canvases, counts = canvases_of(lens), _patch_counts(lens)
     every_split = PopeWorld(n_images=plan.n_images, canvases=canvases, folder=str(world))
     adversarial = replace(every_split, negatives=("adversarial",))
-    absent = replace(adversarial, asked_images=plan.n_ablation_images, labels=("no",))
+    absent = replace(adversarial, labels=("no",))
+    first = replace(absent, asked_images=plan.n_ablation_images)
     described = CaptionsWorld(n_images=plan.n_caption_images, canvases=canvases, folder=str(world))
     asked: dict[str, tuple[Task, tuple[Condition, ...]]] = {
         POPE: (every_split, main_conditions()),
-        CONTROLS: (adversarial, control_conditions(chosen)),
-        ABLATIONS: (absent, ablation_conditions(plan, _n_patches(lens), lens.n_layers, lens.model_type)),
+        CONTROLS: (adversarial, control_conditions()),
+        CHOSEN: (absent, chosen_conditions(chosen, counts, lens.n_layers, lens.model_type)),
+        ABLATIONS: (first, ablation_conditions(plan, min(counts), lens.n_layers, lens.model_type)),
         CAPTIONS: (described, caption_conditions()),
     }
     return {
         name: RunConfig(model=model, benchmark=task, conditions=conditions)
         for name, (task, conditions) in asked.items()
+        if conditions
     }
 
 
-def _write_facts(lens: Lens, folder: Path) -> None:
-    """What the runs do not record."""
+def _write_facts(lens: Lens, folder: Path, chosen: str | None) -> None:
+    """What the runs do not record; `chosen` is the condition that has the chosen settings."""
     facts = {
         "model_type": lens.model_type,
         "n_layers": lens.n_layers,
         "scr_layers": str(ScrConfig().resolved_layers(lens.n_layers, lens.model_type)),
         "revision": lens.revision,
+        "chosen": chosen,
     }
     write_bytes(folder / FACTS, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
 
 
-def _n_patches(lens: Lens) -> int:
-    """Patches of the smallest picture."""
+def _patch_counts(lens: Lens) -> list[int]:
+    """Patches of a picture of each size that the model is asked about."""
     pictures = [Image.new("RGB", (canvas.width, canvas.height)) for canvas in canvases_of(lens)]
     asked = [Sample(picture, question="Is there a thing in the image?") for picture in pictures]
-    return min(layout.grid.size for layout in lens.prepare(asked).layouts)
+    return [layout.grid.size for layout in lens.prepare(asked).layouts]
 
 
 def _chosen(

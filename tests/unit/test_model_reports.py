@@ -85,6 +85,15 @@ def test_side_by_side_gives_what_one_after_the_other_gives(models, tmp_path):
     assert contents(tmp_path / "again") == contents(made[1].page.parent)
 
 
+def test_the_largest_model_is_begun_first_and_reports_keep_their_order(tmp_path, monkeypatch):
+    sizes = {"small": 1, "large": 3, "middle": 2}
+    monkeypatch.setattr(model_reports, "_n_parameters", sizes.__getitem__)
+    begun = []
+    monkeypatch.setattr(model_reports, "_side_by_side", lambda models, *_: begun.extend(models) or models)
+    assert list(report_models(tuple(sizes), order_in(tmp_path), jobs=2)) == list(sizes)
+    assert begun == ["large", "middle", "small"]
+
+
 @pytest.mark.slow
 def test_a_failing_model_stops_the_others_and_is_named(models, tmp_path):
     order = order_in(tmp_path)

@@ -11,6 +11,7 @@ from scr_lens.analysis.records import LABELS, of_split, pair_conditions, split_n
 from scr_lens.analysis.verdict import PredictionResult
 from scr_lens.errors import DataError
 from scr_lens.evidence import Evidence
+from scr_lens.evidence.evidence import CHOSEN_CONDITION
 from scr_lens.report.claims.common import contrast, judged
 from scr_lens.report.claims.compared import contrast_over_seeds, holding, with_source
 
@@ -120,8 +121,11 @@ def chosen(evidence: Evidence) -> PredictionResult:
     Returns:
         Reduction of HR with the verdict of rule SCR.
     """
-    name = next((n for n in condition_names(evidence.answers) if n.startswith("scr-chosen")), "scr-chosen")
-    return reduction(evidence, "adversarial", name)
+    found = reduction(evidence, "adversarial", evidence.chosen or CHOSEN_CONDITION)
+    if evidence.chosen != "scr":
+        return found
+    caveat = "the settings chosen are the paper's own: these are the answers of SCR itself"
+    return replace(found, caveats=(*found.caveats, caveat))
 
 
 def _read_as_harm(found: PredictionResult, frame: pd.DataFrame, cause: str) -> PredictionResult:

@@ -39,13 +39,13 @@ def test_a_plain_run_gives_sums_and_credit_by_the_map(run):
 def test_an_experiment_folder_adds_what_it_holds(run, tmp_path):
     (tmp_path / "pope").symlink_to(run)
     (tmp_path / "ablations").symlink_to(run)
-    (tmp_path / "experiment.json").write_text(json.dumps({"scr_layers": "0-2"}))
+    (tmp_path / "experiment.json").write_text(json.dumps({"scr_layers": "0-2", "chosen": "scr"}))
     rho = pd.DataFrame(
         {"image_id": ["0.png"] * 2, "measure": "pixels", "distance": [1.0, 2**0.5], "rho": [0.9, 0.7]}
     )
     write_side_table(tmp_path, "autocorrelation", rho, "k")
     evidence = read_evidence(tmp_path)
-    assert evidence.scr_layers == LayerRange(0, 2)
+    assert evidence.scr_layers == LayerRange(0, 2) and evidence.chosen == "scr"
     assert evidence.early_layers == range(3)
     known = evidence.answers.dropna(subset=["autocorrelation"])
     assert set(known["image_id"]) == {"0.png"}
@@ -89,7 +89,7 @@ def test_controls_count_for_the_splits_that_they_were_asked_for(run, tmp_path):
     assert sorted(others["key"]) == sorted(rows["key"]) and set(others["splits"]) == {("adversarial",)}
 
 
-@pytest.mark.parametrize("folder", ["controls", "ablations"])
+@pytest.mark.parametrize("folder", ["controls", "chosen", "ablations"])
 def test_questions_that_the_main_run_lacks_are_refused(run, tmp_path, folder):
     (tmp_path / "pope").symlink_to(run)
     row = as_condition(read_run(run).iloc[0].to_dict(), "scr-once")
@@ -105,9 +105,10 @@ def test_no_run_and_bad_facts_are_refused(run, tmp_path):
     with pytest.raises(StoreError, match="is neither a run nor an experiment folder"):
         read_evidence(tmp_path)
     (tmp_path / "pope").symlink_to(run)
-    (tmp_path / "experiment.json").write_text("{}")
-    with pytest.raises(StoreError, match=r"cannot read .*experiment.json"):
-        read_evidence(tmp_path)
+    for damaged in ("{}", "[]", "{"):
+        (tmp_path / "experiment.json").write_text(damaged)
+        with pytest.raises(StoreError, match=r"cannot read .*experiment.json"):
+            read_evidence(tmp_path)
 
 
 def test_captions_are_scored_one_by_one():

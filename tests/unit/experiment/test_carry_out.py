@@ -8,13 +8,16 @@ import pandas as pd
 import pytest
 from tiny_organism import save_organism
 
+from scr_lens.causal import Asked, Grid, Setting, choose, write_choice
+from scr_lens.config import LayerRange, ScrConfig
 from scr_lens.evidence import read_evidence
-from scr_lens.evidence.evidence import ABLATIONS, CAPTIONS, CONTROLS, MAP_ESTIMATOR, POPE
-from scr_lens.experiment import Plan, carry_out
-from scr_lens.experiment.carry_out import _n_patches
+from scr_lens.evidence.evidence import ABLATIONS, CAPTIONS, CHOSEN, CONTROLS, MAP_ESTIMATOR, POPE
+from scr_lens.experiment import Plan, carry_out, experiment_folder
+from scr_lens.experiment.carry_out import _patch_counts
 from scr_lens.experiment.measures import credit_of, one_per_image
 from scr_lens.organisms.canvas import canvas_of
 from scr_lens.pictures import read_image
+from scr_lens.report.claims.registry import claims
 from scr_lens.store import read_run
 from scr_lens.trace import Sample, credit_maps, load
 from scr_lens.world_benchmark import world_pope
@@ -32,6 +35,10 @@ PLAN = Plan(
 
 TOLD = []
 """What the first experiment told."""
+
+
+def claim_of(name):
+    return next(claim for claim in claims() if claim.id == name)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +102,30 @@ def test_controls_are_asked_all_adversarial_questions_and_no_others(made):
     assert set(read_run(made[0] / CONTROLS, ["condition"])["condition"]) == {"uniform-smooth"}
 
 
+@pytest.mark.parametrize("lambda_", [1.1, 1.4])
+def test_chosen_settings_are_run_where_they_are_not_the_paper_s(lens, tmp_path, lambda_):
+    (tmp_path / "world").mkdir()
+    plan = replace(PLAN, lambdas=(), n_choice_images=2)
+    folder = experiment_folder(lens, tmp_path / "runs")
+    asked = Asked.of_world(lens, "validation", 2, tmp_path / "world")
+    (count,) = _patch_counts(lens)
+    paper = ScrConfig(n_sources=round(32 / 576 * count), layers=LayerRange(0, lens.n_layers // 2 - 1))
+    setting = Setting.of(replace(paper, lambda_=lambda_))
+    choice, _ = choose(lens, asked, tmp_path / "choice", grid=Grid((setting,), setting), n_images=2)
+    write_choice(folder / "choice.json", choice, setting, lens, asked)
+    assert carry_out("tiny", tmp_path / "runs", plan, world=tmp_path / "world", lens=lens) == folder
+    evidence = read_evidence(folder)
+    chosen = evidence.answers[evidence.answers["condition"] == "scr-chosen"]
+    absent = evidence.answers[evidence.answers["condition"].eq("uniform-smooth")].query("label == 'no'")
+    if lambda_ == ScrConfig().lambda_:
+        assert evidence.chosen == "scr" and chosen.empty and not (folder / CHOSEN).exists()
+        assert claim_of("SCR-chosen").assess(evidence).estimate == claim_of("SCR").assess(evidence).estimate
+    else:
+        assert evidence.chosen == "scr-chosen"
+        pairs = [list(zip(rows.image_id, rows.question, strict=True)) for rows in (chosen, absent)]
+        assert sorted(pairs[0]) == sorted(pairs[1]) != []
+
+
 def test_it_tells_where_it_is_and_asks_for_jobs_before_every_run(made):
     parts = [line.partition(":")[0] for line in TOLD]
     asked = "asked for jobs"
@@ -132,7 +163,7 @@ def test_one_question_per_image_in_turn(made):
 def test_an_organism_of_several_canvases_is_asked_about_them_throughout(tmp_path):
     recipe = save_organism("qwen2_vl", tmp_path / "organism")
     lens = load(tmp_path / "organism", device="cpu")
-    assert _n_patches(lens) == min(recipe.grid(canvas).size for canvas in recipe.canvases) == 140
+    assert _patch_counts(lens) == [recipe.grid(canvas).size for canvas in recipe.canvases]
     plan = replace(PLAN, lambdas=(), n_caption_images=5)
     folder = carry_out("tiny", tmp_path / "runs", plan, world=tmp_path / "world", lens=lens)
     for name in (POPE, CONTROLS, ABLATIONS, CAPTIONS):

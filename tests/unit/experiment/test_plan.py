@@ -6,6 +6,7 @@ from scr_lens.experiment.plan import (
     Plan,
     ablation_conditions,
     caption_conditions,
+    chosen_conditions,
     control_conditions,
     main_conditions,
     other_counts,
@@ -26,10 +27,19 @@ def test_every_ablation_differs_from_scr_in_one_setting():
         assert len(changed) == (name != "scr"), name
 
 
-def test_chosen_settings_are_one_more_condition():
-    chosen = ScrConfig(lambda_=1.3)
-    assert [c.name for c in control_conditions(chosen)] == ["uniform-smooth", "scr-chosen"]
-    assert control_conditions(chosen)[-1].config == chosen
+def test_chosen_settings_are_one_more_condition_unless_they_are_the_paper_s():
+    model = ((144, 140), 8, "llava")
+    (found,) = chosen_conditions(ScrConfig(lambda_=1.3), *model)
+    assert (found.name, found.config) == ("scr-chosen", ScrConfig(lambda_=1.3))
+    assert chosen_conditions(None, *model) == ()
+    # written out, as a choice is: K = round(32 / 576 * N), blocks 0 to L // 2 - 1
+    paper = ScrConfig(n_sources=8, layers=LayerRange(0, 3))
+    assert chosen_conditions(paper, *model) == ()
+    assert chosen_conditions(paper, (144, 160), 8, "llava")  # there the paper has 9 sources
+    assert chosen_conditions(paper, (144,), 10, "llava")
+
+
+def test_controls_and_captions():
     assert [c.name for c in control_conditions()] == ["uniform-smooth"]
     assert [c.name for c in caption_conditions()] == ["vanilla", "scr", "uniform-smooth"]
 
@@ -46,11 +56,12 @@ def test_counts_and_layers_are_other_ones_and_fit():
 
 def test_table_of_rows_and_detectable_effects():
     table = plan_table(
-        Plan(n_images=1000, n_ablation_images=450), {"main": 2, "controls": 2, "ablations": 21}
+        Plan(n_images=1000, n_ablation_images=450), {"main": 2, "controls": 1, "chosen": 1, "ablations": 21}
     )
     table = table.set_index("part")
     assert table.loc["main", "rows"] == 21000
-    assert table.loc["controls", "rows"] == 12000
+    assert table.loc["controls", "rows"] == 6000
+    assert table.loc["chosen", "rows"] == 3000
     assert table.loc["ablations", "rows"] == 28350
     assert table.loc["controls", "points, 3% changed"] == pytest.approx(
         100 * detectable_net_change(3000, 0.03)

@@ -81,6 +81,12 @@ def test_contrasts_of_rates(evidence, results, claim, first, second, split):
     assert found.rule
 
 
+def test_settings_that_were_chosen_and_are_the_paper_s_have_scr_s_answers(evidence, results):
+    found = one(replace(evidence, chosen="scr"), "SCR-chosen")
+    assert (found.estimate, found.outcome) == (results["SCR"].estimate, results["SCR"].outcome)
+    assert "the settings chosen are the paper's own: these are the answers of SCR itself" in found.caveats
+
+
 @pytest.mark.parametrize("label", ["yes", "no"])
 def test_accuracy_on_one_kind_of_question_is_refused(evidence, label):
     answers = evidence.answers
