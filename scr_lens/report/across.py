@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from scr_lens.analysis.verdict import PredictionResult, correct_for_models
-from scr_lens.report.claim import ClaimResult, with_prediction
+from scr_lens.report.claim import DESCRIBED, NOT_MEASURED, ClaimResult, with_prediction
 from scr_lens.report.claims.registry import SECTIONS, claims
 from scr_lens.report.disclosures import all_disclosures
 from scr_lens.report.document import Bullets, Document, Heading, Link, Paragraph, Part, table_of
@@ -17,6 +17,8 @@ from scr_lens.report.findings import Causal, findings_across
 
 Results = Mapping[str, Mapping[str, ClaimResult]]
 """Result per claim, per model."""
+
+_VERDICTS = ("supported", "not supported", "inconclusive")
 
 
 def corrected(results: Results) -> dict[str, dict[str, ClaimResult]]:
@@ -77,12 +79,11 @@ def _summary(found: Results, notes: Mapping[str, str]) -> list[Part]:
     counted = []
     for claim in claims():
         outcomes = [results[claim.id].outcome for results in found.values()]
-        measured = [o for o in outcomes if o in ("supported", "not supported", "inconclusive")]
-        if measured:
+        if set(_VERDICTS) & set(outcomes):
             text = ", ".join(
-                f"{name} on {measured.count(name)}"
-                for name in ("supported", "not supported", "inconclusive")
-                if name in measured
+                f"{name} on {outcomes.count(name)}"
+                for name in (*_VERDICTS, DESCRIBED, NOT_MEASURED)
+                if name in outcomes
             )
             counted.append(f"{claim.claim}: {text} of {_models(len(found))}")
     intro = (

@@ -49,6 +49,13 @@ def test_the_index_counts_and_links():
     assert text.index("(a/report.md)") < text.index("(b/report.md)")
 
 
+def test_models_without_a_number_are_counted_as_such():
+    found = results(0.001)
+    without = found | {"SCR": found["P1"]}  # not measured, as all but SCR are here
+    text = to_markdown(build_index({"a": found, "b": without}, {}))
+    assert "supported on 1, not measured on 1 of 2 models" in text
+
+
 def test_numbers_without_a_test_are_not_corrected():
     half = {"a": results(0.04), "b": results(float("nan"))}
     half["b"]["SCR"] = replace(half["b"]["SCR"], unit=R)
