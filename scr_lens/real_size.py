@@ -36,7 +36,9 @@ class RealSizeBenchmark:
         checkpoint: Its name on the hub.
         n_layers: Decoder blocks that were built.
         published_layers: Decoder blocks of the published model.
-        parameters: Parameters that were built.
+        distinct_blocks: Blocks with weights of their own; the others repeat them.
+        parameters: Parameters of all blocks, repeated ones counted every time.
+        held_parameters: Parameters in memory.
         dtype: Their type.
         device: Where they were.
         image_tokens: Tokens of the picture.
@@ -55,7 +57,9 @@ class RealSizeBenchmark:
     checkpoint: str
     n_layers: int
     published_layers: int
+    distinct_blocks: int
     parameters: int
+    held_parameters: int
     dtype: str
     device: str
     image_tokens: int
@@ -74,12 +78,15 @@ class RealSizeBenchmark:
             if self.n_layers == self.published_layers
             else f"; CUT to {self.n_layers} of {self.published_layers} blocks, not the published model"
         )
+        if self.distinct_blocks < self.n_layers:
+            cut += f"; blocks REPEAT the weights of the first {self.distinct_blocks}"
+        held = "" if self.held_parameters == self.parameters else f", {self.held_parameters:,} in memory"
         height, width = self.grid
         rows = [
             ("model", f"{self.name} ({self.checkpoint}), random weights{cut}"),
             (
                 "parameters",
-                f"{self.parameters:,} in {self.dtype} on {self.device}, made in {self.build_s:.1f} s",
+                f"{self.parameters:,}{held} in {self.dtype} on {self.device}, made in {self.build_s:.1f} s",
             ),
             ("image tokens", f"{self.image_tokens} ({height} x {width}) of {self.seq_len} tokens"),
             ("peak memory", f"{self.peak_gib:.1f} GiB"),
@@ -99,6 +106,7 @@ def real_size_benchmark(
     dtype: str = "bfloat16",
     device: str | None = None,
     n_layers: int | None = None,
+    distinct_blocks: int | None = None,
     rounds: int = 5,
 ) -> RealSizeBenchmark:
     """Build a published model with random weights and run the whole path on one picture of noise.
@@ -112,6 +120,8 @@ def real_size_benchmark(
         dtype: "float32", "bfloat16" or "float16".
         device: Where to run; None takes a CUDA device if there is one.
         n_layers: Decoder blocks to keep, for machines that cannot hold the model; None keeps all.
+        distinct_blocks: Blocks with weights of their own, which the others repeat: the depth and the
+            arithmetic of the model in the memory of a few blocks; None gives every block its own.
         rounds: Timed rounds, at least 2.
 
     Returns:
@@ -129,7 +139,13 @@ def real_size_benchmark(
     if torch.device(place).type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
     started = time.perf_counter()
-    model, processor = build_published(facts, dtype=getattr(torch, dtype), device=place, n_layers=n_layers)
+    model, processor = build_published(
+        facts,
+        dtype=getattr(torch, dtype),
+        device=place,
+        n_layers=n_layers,
+        distinct_blocks=distinct_blocks,
+    )
     built = time.perf_counter() - started
     lens = wrap(model, processor, model_id=facts.name)
     prepared = lens.prepare(Sample(noise_photo(), question=QUESTION))
@@ -143,7 +159,9 @@ def real_size_benchmark(
         checkpoint=facts.checkpoint,
         n_layers=lens.n_layers,
         published_layers=published_depth(facts),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        distinct_blocks=lens.n_layers if distinct_blocks is None else distinct_blocks,
+        parameters=sum(value.numel() for _, value in model.named_parameters(remove_duplicate=False)),
+        held_parameters=sum(parameter.numel() for parameter in model.parameters()),
         dtype=dtype,
         device=describe(place),
         image_tokens=grid.size,

@@ -32,6 +32,14 @@ def _bench(
     layers: Annotated[
         int | None, typer.Option(min=1, help="Keep only so many decoder blocks, for small machines.")
     ] = None,
+    distinct_blocks: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Blocks with weights of their own, which the others repeat: full depth and arithmetic in "
+            "the memory of a few blocks.",
+        ),
+    ] = None,
     rounds: Annotated[int, typer.Option(min=2, help="Rounds; each runs every variant once.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -47,7 +55,14 @@ def _bench(
         raise ConfigError("nothing to measure; give --random-weights NAME, or capture or throughput")
     from scr_lens.real_size import real_size_benchmark
 
-    result = real_size_benchmark(random_weights, dtype=dtype, device=device, n_layers=layers, rounds=rounds)
+    result = real_size_benchmark(
+        random_weights,
+        dtype=dtype,
+        device=device,
+        n_layers=layers,
+        distinct_blocks=distinct_blocks,
+        rounds=rounds,
+    )
     typer.echo(json.dumps(dataclasses.asdict(result), indent=1) if as_json else str(result))
 
 

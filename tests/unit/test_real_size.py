@@ -67,6 +67,7 @@ def test_the_whole_path_runs(
     result = real_size_benchmark(name, dtype="float32", device="cpu", n_layers=layers, rounds=2)
     assert (result.grid, result.image_tokens) == (grid, grid[0] * grid[1])
     assert (result.n_layers, result.published_layers) == (layers or 4, 4)
+    assert (result.distinct_blocks, result.held_parameters) == (layers or 4, result.parameters)
     assert ("CUT to" in str(result)) == (layers is not None)
     assert set(result.ratios) == {"capture", "diagnose", "scr"}
     assert result.seq_len > result.image_tokens
@@ -94,7 +95,9 @@ def test_the_table_says_what_was_run() -> None:
         checkpoint="llava-hf/llava-1.5-7b-hf",
         n_layers=2,
         published_layers=32,
+        distinct_blocks=2,
         parameters=1234567,
+        held_parameters=1234567,
         dtype="bfloat16",
         device="cpu (1 threads)",
         image_tokens=576,
@@ -112,7 +115,13 @@ def test_the_table_says_what_was_run() -> None:
     assert lines[1] == "parameters    1,234,567 in bfloat16 on cpu (1 threads), made in 1.0 s"
     assert lines[2] == "image tokens  576 (24 x 24) of 600 tokens"
     assert lines[-1] == "scr           1.500 (quartiles 1.250 to 1.750)"
-    assert "CUT" not in str(replace(result, n_layers=32))
+    deep = str(replace(result, n_layers=32, held_parameters=987654)).splitlines()
+    assert "CUT" not in deep[0] and deep[0].endswith(
+        "random weights; blocks REPEAT the weights of the first 2"
+    )
+    assert deep[1].startswith("parameters    1,234,567, 987,654 in memory in bfloat16")
+    whole = replace(result, n_layers=32, distinct_blocks=32)
+    assert "CUT" not in str(whole) and "REPEAT" not in str(whole)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +129,8 @@ def test_the_table_says_what_was_run() -> None:
     [
         ({"dtype": "float64"}, "unknown dtype 'float64'"),
         ({"rounds": 1}, "rounds is 1; give at least 2"),
+        ({"distinct_blocks": 33}, "--distinct-blocks 33: 32 decoder blocks are to be made; give .* 1 to 32"),
+        ({"distinct_blocks": 3, "n_layers": 2}, "--distinct-blocks 3: 2 decoder blocks"),
         ({"n_layers": 33}, "--layers 33: llava-1.5-7b has 32 decoder blocks"),
     ],
 )
@@ -149,9 +160,11 @@ def test_the_command_refuses(
 def test_the_command_passes_its_options_on(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr(real_size, "read_published", small)
     options = ("--dtype", "bfloat16", "--device", "cpu", "--layers", "2", "--rounds", "2", "--json")
+    options += ("--distinct-blocks", "1")
     monkeypatch.setattr("sys.argv", ["scr-lens", "bench", "--random-weights", "qwen-vl", *options])
     with pytest.raises(SystemExit) as stop:
         main()
     assert not stop.value.code
     found = json.loads(capsys.readouterr().out)
     assert (found["dtype"], found["n_layers"], found["rounds"]) == ("bfloat16", 2, 2)
+    assert found["distinct_blocks"] == 1 and found["held_parameters"] < found["parameters"]

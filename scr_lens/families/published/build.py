@@ -21,6 +21,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from scr_lens.errors import ConfigError
 from scr_lens.families.published.read import PublishedModel
+from scr_lens.families.published.repeat import repeat_blocks
 from scr_lens.families.qwen_vl import build_processor
 from scr_lens.families.registry import family_for
 
@@ -34,7 +35,13 @@ WORDS = (
 
 
 def build_published(
-    facts: PublishedModel, *, dtype: torch.dtype, device: str, n_layers: int | None = None, seed: int = 0
+    facts: PublishedModel,
+    *,
+    dtype: torch.dtype,
+    device: str,
+    n_layers: int | None = None,
+    distinct_blocks: int | None = None,
+    seed: int = 0,
 ) -> tuple[Any, Any]:
     """Build a model of the published sizes with random weights, and its processor.
 
@@ -45,22 +52,37 @@ def build_published(
         dtype: Parameter type.
         device: Such as "cpu", "cuda" or "meta" (shapes only).
         n_layers: Decoder blocks to keep; None keeps all. The image tower stays whole.
+        distinct_blocks: Blocks with weights of their own, which the others repeat (`repeat_blocks`); None
+            gives every block its own.
         seed: Seed of the weights.
 
     Returns:
         The Hugging Face model in evaluation mode, and the processor.
 
     Raises:
-        ConfigError: If the model does not have that many blocks.
+        ConfigError: If the model does not have that many blocks, or fewer than are to be distinct.
     """
     tokenizer = stand_in_tokenizer(facts)
-    config = published_config(facts, tokenizer, n_layers)
+    full = published_config(facts, tokenizer, n_layers)
+    config = full if distinct_blocks is None else _first_blocks(facts, tokenizer, full, distinct_blocks)
     with torch.device(device), no_init_weights():
         model = AutoModelForImageTextToText.from_config(config, dtype=dtype)
     if device != "meta":
         fill(model, seed)
+    if distinct_blocks is not None:
+        repeat_blocks(model, full)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model.eval(), PROCESSORS[facts.model_type](facts, tokenizer, config)
+
+
+def _first_blocks(facts: PublishedModel, tokenizer: PreTrainedTokenizerFast, full: Any, count: int) -> Any:
+    depth = family_for(facts.model_type).text_config(full).num_hidden_layers
+    if not 1 <= count <= depth:
+        raise ConfigError(
+            f"--distinct-blocks {count}: {depth} decoder blocks are to be made; "
+            f"give a number from 1 to {depth}"
+        )
+    return published_config(facts, tokenizer, count)
 
 
 def published_config(
