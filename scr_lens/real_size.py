@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from scr_lens.analysis.paired_ratio import Ratio, paired_ratio
 from scr_lens.config import DiagnosticConfig, ScrConfig
 from scr_lens.errors import ConfigError, unknown_name
+from scr_lens.families import family_for
 from scr_lens.families.published import PublishedModel, build_published, read_published
 from scr_lens.interventions import find_method
 from scr_lens.trace import Batch, CaptureSpec, Lens, Sample, diagnose, encode_images, run_pass, wrap
@@ -73,17 +74,11 @@ class RealSizeBenchmark:
     ratios: Mapping[str, Ratio]
 
     def __str__(self) -> str:
-        cut = (
-            ""
-            if self.n_layers == self.published_layers
-            else f"; CUT to {self.n_layers} of {self.published_layers} blocks, not the published model"
-        )
-        if self.distinct_blocks < self.n_layers:
-            cut += f"; blocks REPEAT the weights of the first {self.distinct_blocks}"
+        short = shortcuts(self.n_layers, self.published_layers, self.distinct_blocks)
         held = "" if self.held_parameters == self.parameters else f", {self.held_parameters:,} in memory"
         height, width = self.grid
         rows = [
-            ("model", f"{self.name} ({self.checkpoint}), random weights{cut}"),
+            ("model", f"{self.name} ({self.checkpoint}), random weights{short}"),
             (
                 "parameters",
                 f"{self.parameters:,}{held} in {self.dtype} on {self.device}, made in {self.build_s:.1f} s",
@@ -130,24 +125,15 @@ def real_size_benchmark(
     Raises:
         ConfigError: If the model or the number type is unknown, or blocks or rounds are out of range.
     """
-    if dtype not in DTYPES:
-        raise ConfigError(unknown_name("dtype", dtype, DTYPES))
     if rounds < 2:
         raise ConfigError(f"rounds is {rounds}; give at least 2 for a spread")
     facts = read_published(name)
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    place = device or default_device()
     if torch.device(place).type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
     started = time.perf_counter()
-    model, processor = build_published(
-        facts,
-        dtype=getattr(torch, dtype),
-        device=place,
-        n_layers=n_layers,
-        distinct_blocks=distinct_blocks,
-    )
+    lens = published_lens(name, dtype=dtype, device=place, n_layers=n_layers, distinct_blocks=distinct_blocks)
     built = time.perf_counter() - started
-    lens = wrap(model, processor, model_id=facts.name)
     prepared = lens.prepare(Sample(noise_photo(), question=QUESTION))
     encode_images(lens, prepared)  # the first call on a device is never a measurement
     features_s, batch = seconds(lambda: encode_images(lens, prepared), place)
@@ -160,8 +146,8 @@ def real_size_benchmark(
         n_layers=lens.n_layers,
         published_layers=published_depth(facts),
         distinct_blocks=lens.n_layers if distinct_blocks is None else distinct_blocks,
-        parameters=sum(value.numel() for _, value in model.named_parameters(remove_duplicate=False)),
-        held_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=sum(value.numel() for _, value in lens.hf_model.named_parameters(remove_duplicate=False)),
+        held_parameters=sum(parameter.numel() for parameter in lens.hf_model.parameters()),
         dtype=dtype,
         device=describe(place),
         image_tokens=grid.size,
@@ -174,6 +160,68 @@ def real_size_benchmark(
         plain_s=statistics.median(plain),
         ratios={variant: paired_ratio(times, plain) for variant, times in timed.items()},
     )
+
+
+def published_lens(
+    name: str,
+    *,
+    dtype: str,
+    device: str | None = None,
+    n_layers: int | None = None,
+    distinct_blocks: int | None = None,
+) -> Lens:
+    """A published model of true size with random weights, ready to be looked at.
+
+    Args:
+        name: One of `families.published.PUBLISHED`.
+        dtype: "float32", "bfloat16" or "float16".
+        device: Where to make it; None takes a CUDA device if there is one.
+        n_layers: Decoder blocks to keep; None keeps all.
+        distinct_blocks: Blocks with weights of their own, which the others repeat; None gives every block its
+            own.
+
+    Returns:
+        The lens, whose answers mean nothing.
+
+    Raises:
+        ConfigError: If the model or the number type is unknown, or blocks are out of range.
+    """
+    if dtype not in DTYPES:
+        raise ConfigError(unknown_name("dtype", dtype, DTYPES))
+    model, processor = build_published(
+        read_published(name),
+        dtype=getattr(torch, dtype),
+        device=device or default_device(),
+        n_layers=n_layers,
+        distinct_blocks=distinct_blocks,
+    )
+    depth = family_for(model.config.model_type).text_config(model.config).num_hidden_layers
+    short = shortcuts(depth, published_depth(read_published(name)), distinct_blocks or depth)
+    return wrap(model, processor, model_id=f"{name}, random weights{short}")
+
+
+def shortcuts(n_layers: int, published_layers: int, distinct_blocks: int) -> str:
+    """What a model lacks of the published one, for its description.
+
+    Args:
+        n_layers: Decoder blocks that it has.
+        published_layers: Decoder blocks of the published model.
+        distinct_blocks: Blocks with weights of their own.
+
+    Returns:
+        Empty if it lacks nothing.
+    """
+    text = ""
+    if n_layers < published_layers:
+        text += f"; CUT to {n_layers} of {published_layers} blocks, not the published model"
+    if distinct_blocks < n_layers:
+        text += f"; blocks REPEAT the weights of the first {distinct_blocks}"
+    return text
+
+
+def default_device() -> str:
+    """A GPU if there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _variants(lens: Lens, batch: Batch) -> dict[str, Callable[[], Any]]:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from scr_lens.cli.published import DistinctBlocks, Layers, RandomWeights
 from scr_lens.errors import ConfigError
 
 bench = typer.Typer(help="Measure costs on this machine.", no_args_is_help=True, invoke_without_command=True)
@@ -18,28 +19,13 @@ bench = typer.Typer(help="Measure costs on this machine.", no_args_is_help=True,
 @bench.callback()
 def _bench(
     context: typer.Context,
-    random_weights: Annotated[
-        str | None,
-        typer.Option(
-            help="Run a published model of true size with random weights: llava-1.5-7b, llava-1.5-13b, "
-            "chameleon-7b, chameleon-30b, qwen-vl or qwen2-vl-7b."
-        ),
-    ] = None,
+    random_weights: RandomWeights = None,
     dtype: Annotated[str, typer.Option(help="Of the weights: bfloat16, float16 or float32.")] = "bfloat16",
     device: Annotated[
         str | None, typer.Option(help="Such as cpu or cuda; by default a GPU if there is one.")
     ] = None,
-    layers: Annotated[
-        int | None, typer.Option(min=1, help="Keep only so many decoder blocks, for small machines.")
-    ] = None,
-    distinct_blocks: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Blocks with weights of their own, which the others repeat: full depth and arithmetic in "
-            "the memory of a few blocks.",
-        ),
-    ] = None,
+    layers: Layers = None,
+    distinct_blocks: DistinctBlocks = None,
     rounds: Annotated[int, typer.Option(min=2, help="Rounds; each runs every variant once.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:

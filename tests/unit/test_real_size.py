@@ -2,53 +2,19 @@
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
+from small_published import small_published
 
 from scr_lens import real_size
 from scr_lens.analysis.paired_ratio import Ratio
 from scr_lens.cli import main
+from scr_lens.cli.published import RandomWeights
 from scr_lens.errors import ConfigError
-from scr_lens.families.published import PublishedModel, build_published, read_published
+from scr_lens.families.published import PUBLISHED, build_published
 from scr_lens.real_size import real_size_benchmark
-
-TEXT = {
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "vocab_size": 9000,
-}
-TOWER = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-
-
-def small(name: str) -> PublishedModel:
-    """The facts with small widths and depths; grid and image processor stay as published."""
-    facts = read_published(name)
-    config: dict[str, Any] = json.loads(json.dumps(dict(facts.config)))
-    if facts.model_type == "llava":
-        config["text_config"] |= TEXT | {"vocab_size": 32064}
-        config["vision_config"] |= TOWER
-    elif facts.model_type == "chameleon":
-        config |= TEXT
-        config["vq_config"] |= {
-            "base_channels": 32,
-            "latent_channels": 8,
-            "embed_dim": 8,
-            "num_res_blocks": 1,
-        }
-        config["vq_config"] |= {"channel_multiplier": [1] * 5, "num_res_blocks": 1}
-    elif facts.model_type == "qwen":
-        config |= {key: value for key, value in TEXT.items() if key != "vocab_size"} | {"kv_channels": 8}
-        config["visual"] |= {"width": 32, "layers": 2, "heads": 4, "output_dim": 32}
-    else:
-        rope = {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 1, 1]}}
-        config["text_config"] |= TEXT | {"vocab_size": 152064} | rope
-        config["vision_config"] |= {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4}
-    return replace(facts, config=config)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +29,7 @@ def small(name: str) -> PublishedModel:
 def test_the_whole_path_runs(
     name: str, grid: tuple[int, int], layers: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(real_size, "read_published", small)
+    monkeypatch.setattr(real_size, "read_published", small_published)
     result = real_size_benchmark(name, dtype="float32", device="cpu", n_layers=layers, rounds=2)
     assert (result.grid, result.image_tokens) == (grid, grid[0] * grid[1])
     assert (result.n_layers, result.published_layers) == (layers or 4, 4)
@@ -75,9 +41,9 @@ def test_the_whole_path_runs(
 
 
 def test_weights_are_of_the_type_asked_for_and_neutral_where_they_must_be() -> None:
-    model, _ = build_published(small("chameleon-30b"), dtype=torch.bfloat16, device="cpu", seed=3)
-    again, _ = build_published(small("chameleon-30b"), dtype=torch.bfloat16, device="cpu", seed=3)
-    other, _ = build_published(small("chameleon-30b"), dtype=torch.bfloat16, device="cpu", seed=4)
+    model, _ = build_published(small_published("chameleon-30b"), dtype=torch.bfloat16, device="cpu", seed=3)
+    again, _ = build_published(small_published("chameleon-30b"), dtype=torch.bfloat16, device="cpu", seed=3)
+    other, _ = build_published(small_published("chameleon-30b"), dtype=torch.bfloat16, device="cpu", seed=4)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
     block = model.model.layers[1]
     assert block.mlp.up_proj.weight.float().std().item() == pytest.approx(0.02, rel=0.1)
@@ -158,7 +124,7 @@ def test_the_command_refuses(
 
 
 def test_the_command_passes_its_options_on(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    monkeypatch.setattr(real_size, "read_published", small)
+    monkeypatch.setattr(real_size, "read_published", small_published)
     options = ("--dtype", "bfloat16", "--device", "cpu", "--layers", "2", "--rounds", "2", "--json")
     options += ("--distinct-blocks", "1")
     monkeypatch.setattr("sys.argv", ["scr-lens", "bench", "--random-weights", "qwen-vl", *options])
@@ -168,3 +134,9 @@ def test_the_command_passes_its_options_on(monkeypatch: pytest.MonkeyPatch, caps
     found = json.loads(capsys.readouterr().out)
     assert (found["dtype"], found["n_layers"], found["rounds"]) == ("bfloat16", 2, 2)
     assert found["distinct_blocks"] == 1 and found["held_parameters"] < found["parameters"]
+
+
+def test_the_options_name_every_published_model() -> None:
+    (option,) = [part for part in get_args(RandomWeights) if hasattr(part, "help")]
+    listed = option.help.partition("random weights: ")[2].rstrip(".").replace(" or ", ", ")
+    assert tuple(listed.split(", ")) == PUBLISHED

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 from families import family_twins
+from small_published import small_published
 from tiny import SIZES, Twins, build_twins
 from transformers import AttentionInterface
 
+from scr_lens import real_size
 from scr_lens.cli import main
 from scr_lens.doctor import Check, Examination, examine, require_sound
 from scr_lens.errors import ContractError
@@ -274,6 +276,41 @@ def test_bad_input_has_a_status_of_its_own(run: Any) -> None:
     status, _, err = run("doctor", "no/such/model/here")
     assert status == 2
     assert err.startswith("error: no checkpoint folder")
+
+
+def test_a_published_size_is_made_and_checked(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(real_size, "read_published", small_published)
+    options = ("--device", "cpu", "--layers", "3", "--distinct-blocks", "2")
+    status, out, _ = run("doctor", "--random-weights", "qwen2-vl-7b", *options)
+    assert status == 0
+    assert out.startswith(
+        "model          qwen2-vl-7b, random weights; CUT to 3 of 4 blocks, not the published model; "
+        "blocks REPEAT the weights of the first 2: qwen2_vl, 3 blocks, float32 on cpu"
+    )
+    assert "all 12 checks passed" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("llava-small", "--layers", "2"), "--layers and --distinct-blocks make a model smaller"),
+        (("--distinct-blocks", "2"), "give --random-weights NAME, or leave them out"),
+        (("llava-small", "--random-weights", "qwen-vl"), "needs no checkpoint; leave out 'llava-small'"),
+        (("--random-weights", "qwen-vl", "--device-map", "auto"), "leave out --device-map"),
+        (("--random-weights", "qwen"), "unknown published model 'qwen'"),
+        (("--random-weights", "qwen-vl", "--dtype", "float64"), "unknown dtype 'float64'"),
+        (
+            ("--random-weights", "qwen-vl", "--layers", "2", "--distinct-blocks", "3"),
+            "--distinct-blocks 3: 2 decoder blocks are to be made; give a number from 1 to 2",
+        ),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    run: Any, arguments: tuple[str, ...], message: str
+) -> None:
+    status, _, err = run("doctor", *arguments)
+    assert status == 2
+    assert message in err
 
 
 def test_chameleon_with_swin_norm_is_reported() -> None:
