@@ -15,16 +15,15 @@ from tqdm.auto import tqdm
 
 from scr_lens.analysis.paired_ratio import Ratio, paired_ratio
 from scr_lens.config import DiagnosticConfig, ScrConfig
-from scr_lens.errors import ConfigError, unknown_name
-from scr_lens.families import family_for
-from scr_lens.families.published import PublishedModel, build_published, read_published
+from scr_lens.errors import ConfigError
+from scr_lens.families.published import read_published
 from scr_lens.interventions import find_method
-from scr_lens.trace import Batch, CaptureSpec, Lens, Sample, diagnose, encode_images, run_pass, wrap
+from scr_lens.random_weights import default_device, published_depth, published_lens, shortcuts
+from scr_lens.trace import Batch, CaptureSpec, Lens, Sample, diagnose, encode_images, run_pass
 
 PHOTO = (640, 480)
 """Width and height of the picture, as photographs of COCO have them."""
 QUESTION = "Is there a dog in the image? Answer yes or no."
-DTYPES = ("float32", "bfloat16", "float16")
 LOGITS = CaptureSpec(resid_norms=False)
 
 
@@ -162,68 +161,6 @@ def real_size_benchmark(
     )
 
 
-def published_lens(
-    name: str,
-    *,
-    dtype: str,
-    device: str | None = None,
-    n_layers: int | None = None,
-    distinct_blocks: int | None = None,
-) -> Lens:
-    """A published model of true size with random weights, ready to be looked at.
-
-    Args:
-        name: One of `families.published.PUBLISHED`.
-        dtype: "float32", "bfloat16" or "float16".
-        device: Where to make it; None takes a CUDA device if there is one.
-        n_layers: Decoder blocks to keep; None keeps all.
-        distinct_blocks: Blocks with weights of their own, which the others repeat; None gives every block its
-            own.
-
-    Returns:
-        The lens, whose answers mean nothing.
-
-    Raises:
-        ConfigError: If the model or the number type is unknown, or blocks are out of range.
-    """
-    if dtype not in DTYPES:
-        raise ConfigError(unknown_name("dtype", dtype, DTYPES))
-    model, processor = build_published(
-        read_published(name),
-        dtype=getattr(torch, dtype),
-        device=device or default_device(),
-        n_layers=n_layers,
-        distinct_blocks=distinct_blocks,
-    )
-    depth = family_for(model.config.model_type).text_config(model.config).num_hidden_layers
-    short = shortcuts(depth, published_depth(read_published(name)), distinct_blocks or depth)
-    return wrap(model, processor, model_id=f"{name}, random weights{short}")
-
-
-def shortcuts(n_layers: int, published_layers: int, distinct_blocks: int) -> str:
-    """What a model lacks of the published one, for its description.
-
-    Args:
-        n_layers: Decoder blocks that it has.
-        published_layers: Decoder blocks of the published model.
-        distinct_blocks: Blocks with weights of their own.
-
-    Returns:
-        Empty if it lacks nothing.
-    """
-    text = ""
-    if n_layers < published_layers:
-        text += f"; CUT to {n_layers} of {published_layers} blocks, not the published model"
-    if distinct_blocks < n_layers:
-        text += f"; blocks REPEAT the weights of the first {distinct_blocks}"
-    return text
-
-
-def default_device() -> str:
-    """A GPU if there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _variants(lens: Lens, batch: Batch) -> dict[str, Callable[[], Any]]:
     """What is timed; building it runs the diagnosis once."""
     scr = find_method("scr").build(
@@ -273,11 +210,6 @@ def seconds(run: Callable[[], Any], device: str) -> tuple[float, Any]:
     if on_gpu:
         torch.cuda.synchronize(device)
     return time.perf_counter() - started, result
-
-
-def published_depth(facts: PublishedModel) -> int:
-    """Decoder blocks of a published model."""
-    return int(facts.config.get("text_config", facts.config)["num_hidden_layers"])
 
 
 def noise_photo() -> Image.Image:

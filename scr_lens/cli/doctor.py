@@ -68,6 +68,6 @@ def _checkpoint(model: str | None, dtype: str, device: str | None, device_map: s
 
 
 def _made(name: str, dtype: str, device: str | None, layers: int | None, distinct_blocks: int | None) -> Lens:
-    from scr_lens.real_size import published_lens
+    from scr_lens.random_weights import published_lens
 
     return published_lens(name, dtype=dtype, device=device, n_layers=layers, distinct_blocks=distinct_blocks)

@@ -8,13 +8,18 @@ import pytest
 import torch
 from small_published import small_published
 
-from scr_lens import real_size
+from scr_lens import random_weights, real_size
 from scr_lens.analysis.paired_ratio import Ratio
 from scr_lens.cli import main
 from scr_lens.cli.published import RandomWeights
 from scr_lens.errors import ConfigError
 from scr_lens.families.published import PUBLISHED, build_published
 from scr_lens.real_size import real_size_benchmark
+
+
+def make_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (real_size, random_weights):
+        monkeypatch.setattr(module, "read_published", small_published)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +34,7 @@ from scr_lens.real_size import real_size_benchmark
 def test_the_whole_path_runs(
     name: str, grid: tuple[int, int], layers: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(real_size, "read_published", small_published)
+    make_small(monkeypatch)
     result = real_size_benchmark(name, dtype="float32", device="cpu", n_layers=layers, rounds=2)
     assert (result.grid, result.image_tokens) == (grid, grid[0] * grid[1])
     assert (result.n_layers, result.published_layers) == (layers or 4, 4)
@@ -124,7 +129,7 @@ def test_the_command_refuses(
 
 
 def test_the_command_passes_its_options_on(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    monkeypatch.setattr(real_size, "read_published", small_published)
+    make_small(monkeypatch)
     options = ("--dtype", "bfloat16", "--device", "cpu", "--layers", "2", "--rounds", "2", "--json")
     options += ("--distinct-blocks", "1")
     monkeypatch.setattr("sys.argv", ["scr-lens", "bench", "--random-weights", "qwen-vl", *options])

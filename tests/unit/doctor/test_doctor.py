@@ -12,7 +12,7 @@ from small_published import small_published
 from tiny import SIZES, Twins, build_twins
 from transformers import AttentionInterface
 
-from scr_lens import real_size
+from scr_lens import random_weights
 from scr_lens.cli import main
 from scr_lens.doctor import Check, Examination, examine, require_sound
 from scr_lens.errors import ContractError
@@ -279,7 +279,7 @@ def test_bad_input_has_a_status_of_its_own(run: Any) -> None:
 
 
 def test_a_published_size_is_made_and_checked(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(real_size, "read_published", small_published)
+    monkeypatch.setattr(random_weights, "read_published", small_published)
     options = ("--device", "cpu", "--layers", "3", "--distinct-blocks", "2")
     status, out, _ = run("doctor", "--random-weights", "qwen2-vl-7b", *options)
     assert status == 0
