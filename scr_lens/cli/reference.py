@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from scr_lens.cli.app import app
+from scr_lens.cli.true_sizes import true_sizes_page
 from scr_lens.errors import ConfigError
 
 _COMMANDS = """\
@@ -113,9 +114,21 @@ def organisms_page() -> str:
     return opening + catalog() + _ORGANISMS_END.format(untrained=rest)
 
 
-def pages() -> Mapping[str, str]:
-    """Every page that is made from the code and the measurements, by its file name in docs/."""
-    return {"cli.md": commands_page(), "methods.md": methods_page(), "organisms.md": organisms_page()}
+def pages(docs: Path) -> Mapping[str, str]:
+    """Every page that is made from the code and from measurements, by its file name.
+
+    Args:
+        docs: The folder docs/, where measurements at published sizes are stored.
+
+    Returns:
+        Markdown by file name.
+    """
+    return {
+        "cli.md": commands_page(),
+        "methods.md": methods_page(),
+        "organisms.md": organisms_page(),
+        "true-sizes.md": true_sizes_page(docs),
+    }
 
 
 def write_pages(folder: str | Path) -> tuple[Path, ...]:
@@ -133,7 +146,7 @@ def write_pages(folder: str | Path) -> tuple[Path, ...]:
     if not Path(folder).is_dir():
         raise ConfigError(f"there is no folder {str(folder)!r}; give the docs folder of a checkout")
     written = []
-    for name, text in pages().items():
+    for name, text in pages(Path(folder)).items():
         written.append(Path(folder) / name)
         written[-1].write_text(text, encoding="utf-8")
     return tuple(written)

@@ -15,9 +15,9 @@ from scr_lens.organisms.shipped import DEFAULT
 DOCS = Path(__file__).parents[3] / "docs"
 
 
-@pytest.mark.parametrize("name", ["cli.md", "methods.md", "organisms.md"])
+@pytest.mark.parametrize("name", ["cli.md", "methods.md", "organisms.md", "true-sizes.md"])
 def test_the_page_is_current(name: str) -> None:
-    assert (DOCS / name).read_text(encoding="utf-8") == pages()[name], "run `make docs`"
+    assert (DOCS / name).read_text(encoding="utf-8") == pages(DOCS)[name], "run `make docs`"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_the_page_says_so_when_every_recipe_has_weights(monkeypatch: pytest.Monk
 
 def test_pages_are_written(tmp_path: Path) -> None:
     written = write_pages(tmp_path)
-    assert {path.name: path.read_text(encoding="utf-8") for path in written} == dict(pages())
+    assert {path.name: path.read_text(encoding="utf-8") for path in written} == dict(pages(tmp_path))
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
