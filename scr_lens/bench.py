@@ -119,7 +119,7 @@ def _variants(sizes: SyntheticLlava, device: str) -> tuple[int, dict[str, Callab
     lens = wrap(model, processor, model_id="synthetic-llava")
     image = Image.effect_noise((sizes.image_size, sizes.image_size), 80)
     batch = lens.prepare(Sample(image, question=QUESTION))
-    inputs = {name: value.to(device) for name, value in batch.forward_inputs.items()}
+    inputs = batch.inputs_on(device)
 
     def forward(twin: Any, **options: Any) -> Callable[[], Any]:
         def run() -> None:

@@ -167,10 +167,7 @@ def _variants(lens: Lens, batch: Batch) -> dict[str, Callable[[], Any]]:
         diagnose(lens, batch), batch.layouts, lens.n_layers, lens.model_type, ScrConfig(), ("noise",)
     )
     capture = CaptureSpec(attention=DiagnosticConfig().resolved_layers(lens.n_layers))
-    inputs = {
-        name: value.to(lens.device) if isinstance(value, torch.Tensor) else value
-        for name, value in batch.forward_inputs.items()
-    }
+    inputs = batch.inputs_on(lens.device)
 
     def plain() -> None:
         with torch.no_grad():

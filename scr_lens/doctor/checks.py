@@ -12,6 +12,7 @@ from scr_lens.doctor.check import BATCHING, ROW_SUM, Check
 from scr_lens.doctor.subject import Subject
 from scr_lens.trace import CaptureSpec, run_pass
 from scr_lens.trace.attention import RowRequest
+from scr_lens.trace.features import FEATURES
 
 LOGITS = CaptureSpec(resid_norms=False)
 
@@ -20,14 +21,23 @@ def grid(subject: Subject) -> Check:
     """Every cell of the grid has one image token, and the image tower gives one vector per cell."""
     lens, batch = subject.lens, subject.batch
     marked = batch.encoding["input_ids"] == lens.family.image_token_id(lens.config)
-    rows = list(range(len(batch)))
-    with lens.lock, torch.no_grad():
-        features = lens.family.image_features(lens.hf_model, batch.encoding, rows) or []
+    images = batch.forward_inputs.get(FEATURES, {}).get("image")
+    vectors = [] if images is None else images.pooler_output
     excess = 0
     for row, layout in enumerate(batch.layouts):
-        counts = [int(marked[row].sum())] + [len(vectors) for vectors in features[row : row + 1]]
+        counts = [int(marked[row].sum())] + [len(own) for own in vectors[row : row + 1]]
         excess = max(excess, *(abs(count - layout.grid.size) for count in counts))
     return Check(measured=excess, tolerance=0, meaning="image tokens or vectors more or fewer than cells")
+
+
+def features(subject: Subject) -> Check:
+    """Plain transformers answers from image features, with which the other checks begin, as from pixels."""
+    from_pixels, from_features = subject.forward(subject.pixels)[0], subject.forward(subject.single)[0]
+    return Check(
+        measured=_relative(_possible(subject, from_features), _possible(subject, from_pixels)),
+        tolerance=subject.rounding.stream,
+        meaning="relative difference of the last position's logits from image features to those from pixels",
+    )
 
 
 def identity(subject: Subject) -> Check:
@@ -144,6 +154,7 @@ def yes_no(subject: Subject) -> Check:
 
 CHECKS: Mapping[str, Callable[[Subject], Check]] = {
     "grid": grid,
+    "features equal pixels": features,
     "identity is bitwise": identity,
     "blocks equal eager": blocks,
     "logits equal eager": logits,

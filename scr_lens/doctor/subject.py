@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from scr_lens.config import LayerRange
 from scr_lens.doctor.check import ROUNDING, Rounding
 from scr_lens.interventions.base import Identity, Intervention
-from scr_lens.trace import Batch, CaptureSpec, Lens, PassRecord, Sample, run_pass
+from scr_lens.trace import Batch, CaptureSpec, Lens, PassRecord, Sample, encode_images, run_pass
 from scr_lens.trace.attention import RowRequest
 from scr_lens.trace.model import resolve
 from scr_lens.trace.resume import output_path
@@ -75,13 +75,18 @@ class Subject:
 
     @cached_property
     def batch(self) -> Batch:
-        """Both samples, the first one padded on the left."""
-        return self.lens.prepare(self.samples)
+        """Both samples, the first one padded on the left, from image features."""
+        return encode_images(self.lens, self.lens.prepare(self.samples))
+
+    @cached_property
+    def pixels(self) -> Batch:
+        """The first sample alone, from pixels."""
+        return self.lens.prepare(self.samples[0])
 
     @cached_property
     def single(self) -> Batch:
-        """The first sample alone."""
-        return self.lens.prepare(self.samples[0])
+        """The first sample alone, from image features, so that the tower runs once for all checks."""
+        return encode_images(self.lens, self.pixels)
 
     @cached_property
     def record(self) -> PassRecord:
@@ -125,7 +130,7 @@ class Subject:
     @torch.no_grad()
     def forward(self, batch: Batch) -> Float[Tensor, "batch vocab"]:
         """Logits of the last position from a plain call of the Hugging Face model."""
-        inputs = {name: value.to(self.lens.device) for name, value in batch.forward_inputs.items()}
+        inputs = batch.inputs_on(self.lens.device)
         logits: Tensor = self.lens.hf_model(**inputs, use_cache=False, logits_to_keep=1).logits
         return logits[:, -1].float().cpu()
 

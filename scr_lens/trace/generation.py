@@ -1,5 +1,6 @@
 """Greedy text with an intervention at prefill, where image tokens are processed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from scr_lens.errors import ConfigError
 from scr_lens.interventions.base import Identity, Intervention
 from scr_lens.trace.editing import apply
+from scr_lens.trace.features import FEATURES
 from scr_lens.trace.model import Lens, RowsBackend
 from scr_lens.trace.sample import Batch
 
@@ -40,7 +42,7 @@ def generate(
 
     Args:
         lens: The model.
-        batch: Samples prepared by `lens.prepare`.
+        batch: Samples prepared by `lens.prepare`; features from `encode_images` are used.
         intervention: What to do to the residual stream at prefill.
         max_new_tokens: Upper limit of new tokens, at least 1.
         **options: Passed on to transformers' `generate`, such as `do_sample=True`.
@@ -68,11 +70,24 @@ def generate(
     )
 
 
+def _inputs(batch: Batch, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The encoding, with image features in place of pixels where the batch has them.
+
+    Several sequences per sample are begun from pixels: transformers repeats those, and features only where it
+    knows how a family lays them out.
+    """
+    several = any((settings.get(name) or 1) > 1 for name in ("num_beams", "num_return_sequences"))
+    if several or FEATURES not in batch.forward_inputs:
+        return batch.encoding
+    rest = {name: value for name, value in batch.encoding.items() if name in batch.forward_inputs}
+    return {**rest, FEATURES: dict(batch.forward_inputs[FEATURES])}
+
+
 def _generate_ids(
     lens: Lens, batch: Batch, intervention: Intervention, settings: dict[str, Any]
 ) -> Int[Tensor, "batch seq"]:
     with lens.nn.trace(
-        fn=lens.nn.generate, backend=RowsBackend(lens, None), **batch.encoding, **settings
+        fn=lens.nn.generate, backend=RowsBackend(lens, None), **_inputs(batch, settings), **settings
     ) as tracer:
         apply(lens, intervention)
         ids = tracer.result.save()

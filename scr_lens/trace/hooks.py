@@ -45,7 +45,7 @@ def run_pass_with_hooks(
     recorder = Recorder(batch, capture or CaptureSpec(), lens.n_layers)
     if intervention.layers is not None:
         intervention.layers.within(lens.n_layers)
-    inputs = {name: value.to(lens.device) for name, value in batch.forward_inputs.items()}
+    inputs = batch.inputs_on(lens.device)
     with (
         lens.lock,
         lens.tap.requesting(recorder.request),

@@ -134,7 +134,7 @@ def start(lens: Lens, batch: Batch) -> Resumable:
         raise ContractError(f"a pass is kept for one sample at a time, got {len(batch)}; prepare it alone")
     inputs: list[dict[str, Any]] = []
     hidden: list[Tensor] = []
-    forward = {name: _to(value, lens.device) for name, value in batch.forward_inputs.items()}
+    forward = batch.inputs_on(lens.device)
     with lens.lock, _watching(lens, inputs, hidden):
         output = lens.hf_model(**forward, use_cache=True, logits_to_keep=1)
     cache = output.past_key_values
@@ -222,7 +222,3 @@ def _from(value: Any, start: int, seq_len: int) -> Any:
         return value
     axes = [axis for axis in (-2, -1) if value.ndim >= -axis and value.shape[axis] == seq_len]
     return value.narrow(axes[0], start, seq_len - start) if axes else value
-
-
-def _to(value: Any, device: torch.device) -> Any:
-    return value.to(device) if isinstance(value, Tensor) else value

@@ -3,7 +3,9 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -83,14 +85,15 @@ class Batch:
         prompts: The complete prompts, one per row.
         layouts: Where image and text sit in each row.
         encoding: What the processor returned: `generate` takes it as it is.
-        forward_inputs: What a forward pass takes: the encoding and position ids that ignore padding.
+        forward_inputs: What a forward pass takes: the encoding and position ids that ignore padding; after
+            `encode_images`, image features in place of pixels.
     """
 
     samples: tuple[Sample, ...]
     prompts: tuple[str, ...]
     layouts: tuple[TokenLayout, ...]
     encoding: Mapping[str, Tensor] = field(repr=False)
-    forward_inputs: Mapping[str, Tensor] = field(repr=False)
+    forward_inputs: Mapping[str, Any] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -99,6 +102,13 @@ class Batch:
     def seq_len(self) -> int:
         """Length of every row, padding included."""
         return self.layouts[0].seq_len
+
+    def inputs_on(self, device: str | torch.device) -> dict[str, Any]:
+        """What a forward pass takes, tensors on a device; image features stay where the tower left them."""
+        return {
+            name: value.to(device) if isinstance(value, Tensor) else value
+            for name, value in self.forward_inputs.items()
+        }
 
 
 def _rgb(image: object) -> Image.Image:

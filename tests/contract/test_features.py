@@ -1,7 +1,9 @@
 """Sharing image features between questions changes what is computed, not what comes out."""
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
 from families import TinyFamily
 from tiny import Twins, noise_image
@@ -53,10 +55,38 @@ def test_the_tower_runs_once_for_all_passes(twins: Twins, tiny_family: TinyFamil
     assert torch.equal(features[0], features[1])
 
 
-def test_generation_takes_pixels_after_features_were_shared(twins: Twins) -> None:
+@pytest.mark.parametrize("options", [{}, {"num_return_sequences": 2, "num_beams": 2}])
+def test_generation_from_features_writes_what_pixels_give(twins: Twins, options: dict[str, int]) -> None:
     batch = twins.lens.prepare(shared_samples(twins))
     shared = encode_images(twins.lens, batch)
-    assert generate(twins.lens, shared, max_new_tokens=3) == generate(twins.lens, batch, max_new_tokens=3)
+    written = [generate(twins.lens, one, max_new_tokens=6, **options) for one in (shared, batch)]
+    assert written[0] == written[1]
+    assert {len(text.token_ids) for text in written[0]} != {1}
+
+
+def test_generation_does_not_run_the_tower_again(twins: Twins, tiny_family: TinyFamily) -> None:
+    if tiny_family.tower is None:
+        pytest.skip("the family has no tower that runs alone")
+    shared = encode_images(twins.lens, twins.lens.prepare(shared_samples(twins)))
+    calls: list[int] = []
+    tower = resolve(twins.lens.hf_model, tiny_family.tower)
+    handle = tower.register_forward_hook(lambda *_: calls.append(1))
+    try:
+        generate(twins.lens, shared, max_new_tokens=3)
+        generate(twins.lens, shared, max_new_tokens=3)
+        assert calls == []
+        generate(twins.lens, twins.lens.prepare(shared_samples(twins)), max_new_tokens=3)
+    finally:
+        handle.remove()
+    assert calls == [1]
+
+
+def test_generation_reads_the_features_it_is_given(twins: Twins) -> None:
+    lens, text = twins.lens, "is there a dog ?"
+    pair = [Sample(noise_image(seed, *twins.sizes[1]), question=text) for seed in (1, 2)]
+    batch = encode_images(lens, lens.prepare(pair))
+    swapped = replace(batch, encoding=lens.prepare(pair[::-1]).encoding)  # its pixels must not be read
+    assert generate(lens, swapped, max_new_tokens=6) == generate(lens, batch, max_new_tokens=6)
 
 
 def test_a_picture_is_encoded_once_however_many_questions_it_has(lens: Lens) -> None:

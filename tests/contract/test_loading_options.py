@@ -69,7 +69,7 @@ def test_verify_refuses_what_the_doctor_refuses(checkpoint: Path, monkeypatch: p
     assert load(checkpoint, device="cpu", verify=True).n_layers == 4
     monkeypatch.setattr(attention, "edited_output", lambda output, *_: output)
     assert load(checkpoint, device="cpu").n_layers == 4
-    with pytest.raises(ContractError, match="1 of 12 checks failed: the tap is causal"):
+    with pytest.raises(ContractError, match="1 of 13 checks failed: the tap is causal"):
         load(checkpoint, device="cpu", verify=True)
 
 

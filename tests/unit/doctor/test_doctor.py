@@ -24,6 +24,7 @@ from scr_lens.trace.attention import ATTN_IMPLEMENTATION, scr_rows_attention
 
 NAMES = {
     "grid",
+    "features equal pixels",
     "identity is bitwise",
     "blocks equal eager",
     "logits equal eager",
@@ -204,8 +205,14 @@ def test_a_missing_image_vector_is_found(sick: Lens, monkeypatch: pytest.MonkeyP
     real = LlavaFamily.image_features
     monkeypatch.setattr(LlavaFamily, "image_features", lambda *a: [one[1:] for one in real(*a)])
     found = examine(sick)
-    assert failed(found) == {"grid"}
+    assert {"grid", "features equal pixels"} <= failed(found)
     assert found.checks[0].measured == 1
+
+
+def test_features_that_are_not_the_tower_s_are_found(sick: Lens, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = LlavaFamily.image_features
+    monkeypatch.setattr(LlavaFamily, "image_features", lambda *a: [1.1 * one for one in real(*a)])
+    assert failed(examine(sick)) == {"features equal pixels"}
 
 
 def test_padding_that_is_seen_is_found(sick: Lens, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +230,7 @@ def test_a_vocabulary_without_no_is_found(sick: Lens, monkeypatch: pytest.Monkey
     found = examine(sick)
     assert len(failed(found)) == 1
     assert "no token for 'no'" in found.checks[-1].meaning
-    with pytest.raises(ContractError, match="1 of 12 checks failed: yes and no have tokens; see"):
+    with pytest.raises(ContractError, match="1 of 13 checks failed: yes and no have tokens; see"):
         require_sound(sick)
 
 
@@ -257,7 +264,7 @@ def test_the_command_prints_the_table(run: Any, checkpoint: Any) -> None:
     assert "36 (6 x 6), 36 (6 x 6) for 2 pictures; one is one patch of the image" in out
     assert "normalization  pre-norm\n" in out
     assert "not guaranteed" in out
-    assert out.splitlines()[-1] == "all 12 checks passed"
+    assert out.splitlines()[-1] == "all 13 checks passed"
 
 
 def test_the_command_fails_with_a_failed_check_and_prints_json(
@@ -287,7 +294,7 @@ def test_a_published_size_is_made_and_checked(run: Any, monkeypatch: pytest.Monk
         "model          qwen2-vl-7b, random weights; CUT to 3 of 4 blocks, not the published model; "
         "blocks REPEAT the weights of the first 2: qwen2_vl, 3 blocks, float32 on cpu"
     )
-    assert "all 12 checks passed" in out
+    assert "all 13 checks passed" in out
 
 
 @pytest.mark.parametrize(
