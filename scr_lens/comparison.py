@@ -9,7 +9,16 @@ from torch import Tensor
 
 from scr_lens.config import DiagnosticConfig, LayerRange, ScrConfig
 from scr_lens.interventions import Intervention, find_method
-from scr_lens.trace import Batch, CaptureSpec, Lens, PassRecord, diagnose, run_pass, untouched_pass
+from scr_lens.trace import (
+    Batch,
+    CaptureSpec,
+    Lens,
+    PassRecord,
+    diagnose,
+    encode_images,
+    run_pass,
+    untouched_pass,
+)
 from scr_lens.trace.head import Head, go_on, run_head
 
 
@@ -38,10 +47,10 @@ class Baseline:
 
 
 def baseline_pass(lens: Lens, batch: Batch, keys: tuple[str, ...], capture: CaptureSpec) -> Baseline:
-    """Runs the untouched model once; questions about one image share the image's computation.
+    """Runs the untouched model once, the image tower for this and all later passes over the baseline's batch.
 
-    Sharing is exact to rounding and happens by itself where samples have one image object in common and
-    nothing stands against it; see `trace.shared_prefix`.
+    Questions about one image share the image's computation: exact to rounding, and by itself where samples
+    have one image object in common and nothing stands against it; see `trace.shared_prefix`.
 
     Args:
         lens: The model.
@@ -52,7 +61,8 @@ def baseline_pass(lens: Lens, batch: Batch, keys: tuple[str, ...], capture: Capt
     Returns:
         The baseline, from which `treated_pass` builds every method.
     """
-    return Baseline(lens, batch, keys, capture, untouched_pass(lens, batch, capture))
+    encoded = encode_images(lens, batch)
+    return Baseline(lens, encoded, keys, capture, untouched_pass(lens, encoded, capture))
 
 
 def attention_maps(baseline: Baseline, config: DiagnosticConfig) -> tuple[Float[Tensor, " patch"], ...]:
