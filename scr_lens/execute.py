@@ -23,6 +23,7 @@ from scr_lens.store import RunStore
 from scr_lens.tally import Summary, Tally
 from scr_lens.tasks import for_model
 from scr_lens.trace import Lens
+from scr_lens.trace.device import find_device
 from scr_lens.workers import Work, run_workers
 
 LEAST_CHUNKS = 4
@@ -97,7 +98,7 @@ def available_cores() -> int:
 
 def describe_device(device: str | None) -> str:
     """A device in words, for run.json: "cpu", or the name of the GPU."""
-    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    chosen = find_device(device)
     return f"{chosen} ({torch.cuda.get_device_name(chosen)})" if chosen.startswith("cuda") else chosen
 
 
@@ -169,7 +170,7 @@ def _in_processes(
 
 def _placed(config: RunConfig, lens: Lens) -> Lens:
     """The lens on the device of the settings."""
-    wanted = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    wanted = find_device(config.device)
     fits = torch.device(wanted).type == lens.device.type
     return lens if fits else config.load(wanted)
 

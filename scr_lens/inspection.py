@@ -16,6 +16,7 @@ from scr_lens.grid import PatchGrid
 from scr_lens.interventions.plan import RedistributionPlan
 from scr_lens.serialization import to_dict
 from scr_lens.trace import Lens, Sample, SampleRecord, YesNo
+from scr_lens.trace.unknown_words import caution, unknown_words
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -150,8 +151,13 @@ def inspect_image(
         plan=plans[0],
         before=_view(baseline.record.samples[0], lens),
         after=_view(after.samples[0], lens),
-        note=note,
+        note=_remarks(lens, sample, note),
     )
+
+
+def _remarks(lens: Lens, sample: Sample, note: str) -> str:
+    unknown = caution(unknown_words(lens.processor.tokenizer, sample.question or ""))
+    return " ".join(filter(None, (unknown, note)))
 
 
 def _view(record: SampleRecord, lens: Lens) -> View:

@@ -8,7 +8,8 @@ from typing import Any
 
 from scr_lens import trace
 from scr_lens.doctor import require_sound
-from scr_lens.organisms.shipped import DEFAULT, NOTE, shipped_folder
+from scr_lens.errors import DataError, unknown_name
+from scr_lens.organisms.shipped import DEFAULT, NOTE, shipped_folder, shipped_names
 from scr_lens.trace import Lens
 
 
@@ -37,12 +38,17 @@ def load(
         The lens through which everything else works.
 
     Raises:
-        ConfigError: If dtype is unknown, device and device_map are both given, or a device map
-            cannot be used.
+        ConfigError: If dtype or device is unknown, the device is not there, device and device_map are both
+            given, or a device map cannot be used.
         DataError: If there is no such checkpoint, or its weights are not safetensors.
         ContractError: If the checkpoint's family is not supported, or with `verify` a check fails.
     """
     folder = None if Path(model).is_dir() else shipped_folder(str(model))
+    if folder is None and _is_plain_word(model):
+        raise DataError(
+            f"{unknown_name('organism', model, shipped_names())}; or give a checkpoint folder, or a hub name "
+            "of the form owner/name"
+        )
     lens = trace.load(
         folder or model,
         revision=revision,
@@ -53,6 +59,11 @@ def load(
     )
     lens = replace(lens, model_id=str(model))
     return require_sound(lens) if verify else lens
+
+
+def _is_plain_word(model: str | Path) -> bool:
+    """Whether it can be nothing but the name of an organism."""
+    return isinstance(model, str) and not Path(model).is_dir() and not set(model) & set("/\\~.")
 
 
 def caveat(lens: Lens) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from scr_lens.errors import DataError
+from scr_lens.rgb import upright_rgb
 from scr_lens.store import image_digest, missing_image_digest
 
 
@@ -21,12 +22,14 @@ def read_image(path: Path) -> tuple[Image.Image, str]:
         The decoded RGB image, upright as its EXIF orientation says, and the SHA-256 of the file.
 
     Raises:
-        DataError: If the file is missing, no image, or broken.
+        DataError: If the file is missing, no image, broken, or of 32-bit pixels.
     """
     try:
         content = path.read_bytes()
         with Image.open(io.BytesIO(content)) as image:
-            return ImageOps.exif_transpose(image).convert("RGB"), image_digest(content)
+            return upright_rgb(image), image_digest(content)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; give the path of an image") from error
     except UnidentifiedImageError as error:

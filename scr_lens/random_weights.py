@@ -6,6 +6,7 @@ from scr_lens.errors import ConfigError, unknown_name
 from scr_lens.families import family_for
 from scr_lens.families.published import PublishedModel, build_published, read_published
 from scr_lens.trace import Lens, wrap
+from scr_lens.trace.device import find_device
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -32,7 +33,7 @@ def published_lens(
         The lens, whose answers mean nothing.
 
     Raises:
-        ConfigError: If the model or the number type is unknown, or blocks are out of range.
+        ConfigError: If the model, number type or device is unknown, or blocks are out of range.
     """
     if dtype not in DTYPES:
         raise ConfigError(unknown_name("dtype", dtype, DTYPES))
@@ -40,7 +41,7 @@ def published_lens(
     model, processor = build_published(
         facts,
         dtype=getattr(torch, dtype),
-        device=device or default_device(),
+        device=find_device(device),
         n_layers=n_layers,
         distinct_blocks=distinct_blocks,
     )
@@ -66,11 +67,6 @@ def shortcuts(n_layers: int, published_layers: int, distinct_blocks: int) -> str
     if distinct_blocks < n_layers:
         text += f"; blocks REPEAT the weights of the first {distinct_blocks}"
     return text
-
-
-def default_device() -> str:
-    """A GPU if there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def published_depth(facts: PublishedModel) -> int:

@@ -18,8 +18,9 @@ from scr_lens.config import DiagnosticConfig, ScrConfig
 from scr_lens.errors import ConfigError
 from scr_lens.families.published import read_published
 from scr_lens.interventions import find_method
-from scr_lens.random_weights import default_device, published_depth, published_lens, shortcuts
+from scr_lens.random_weights import published_depth, published_lens, shortcuts
 from scr_lens.trace import Batch, CaptureSpec, Lens, Sample, diagnose, encode_images, run_pass
+from scr_lens.trace.device import find_device
 
 PHOTO = (640, 480)
 """Width and height of the picture, as photographs of COCO have them."""
@@ -122,12 +123,12 @@ def real_size_benchmark(
         Sizes, memory and ratios.
 
     Raises:
-        ConfigError: If the model or the number type is unknown, or blocks or rounds are out of range.
+        ConfigError: If the model, number type or device is unknown, or blocks or rounds are out of range.
     """
     if rounds < 2:
         raise ConfigError(f"rounds is {rounds}; give at least 2 for a spread")
     facts = read_published(name)
-    place = device or default_device()
+    place = find_device(device)
     if torch.device(place).type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
     started = time.perf_counter()

@@ -27,12 +27,13 @@ def to_dict(config: Any) -> dict[str, Any]:
     return {_key(f.name): _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
 
 
-def from_dict(cls: type[C], mapping: Mapping[str, Any]) -> C:
+def from_dict(cls: type[C], mapping: Mapping[str, Any], kind: str | None = None) -> C:
     """Build a config from plain values, the inverse of `to_dict`.
 
     Args:
         cls: The dataclass of settings to build.
         mapping: Values by key, as read from TOML or JSON; missing keys keep their defaults.
+        kind: What a message calls a key, such as "benchmark setting"; by default the class's name and "key".
 
     Returns:
         The validated config.
@@ -46,7 +47,7 @@ def from_dict(cls: type[C], mapping: Mapping[str, Any]) -> C:
     names = {_key(f.name): f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in mapping:
         if key not in names:
-            raise ConfigError(unknown_name(f"{cls.__name__} key", key, names))
+            raise ConfigError(unknown_name(kind or f"{cls.__name__} key", key, names))
     values = {names[key]: _read(hints[names[key]], value) for key, value in mapping.items()}
     try:
         return cls(**values)

@@ -171,7 +171,7 @@ class _NegativeSampler:
         if not absent:
             raise DataError(
                 f"image {entry.image!r}: all {len(self._frequency)} known objects are in it or already asked "
-                "for; give images with more kinds of objects, or lower n_per_image"
+                "for; give more images (n_images in a config), or ask fewer questions per image"
             )
         return self._generator.choice(absent)
 

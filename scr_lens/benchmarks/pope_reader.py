@@ -224,6 +224,7 @@ def _split_of(path: Path) -> str:
     found = [split for split in SPLITS if split in path.name]
     if len(found) != 1:
         raise DataError(
-            f"cannot tell the split from the file name {path.name!r}; pass split=, such as {SPLITS[0]!r}"
+            f"cannot tell the split from the file name {path.name!r}; name the file with the split in it, "
+            f"such as 'my_{SPLITS[-1]}.json', or pass split=, such as {SPLITS[0]!r}"
         )
     return found[0]

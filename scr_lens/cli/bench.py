@@ -6,7 +6,7 @@ import dataclasses
 import json
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,6 +36,7 @@ def _bench(
                 f"--random-weights {random_weights} and {context.invoked_subcommand!r} are two measurements; "
                 "give one of them"
             )
+        _refuse_given(context, context.invoked_subcommand)
         return
     if random_weights is None:
         raise ConfigError("nothing to measure; give --random-weights NAME, or capture or throughput")
@@ -55,12 +56,14 @@ def _bench(
 @bench.command()
 def capture(
     rounds: Annotated[int, typer.Option(min=2, help="Rounds; each runs every variant once.")] = 9,
+    device: Annotated[str, typer.Option(help="Where to run, such as cpu or cuda.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Cost of a capture against a plain forward pass, on a random-weight LLaVA of 16 blocks x 1024."""
     from scr_lens.bench import capture_benchmark
+    from scr_lens.trace.device import find_device
 
-    result = capture_benchmark(rounds=rounds)
+    result = capture_benchmark(rounds=rounds, device=find_device(device))
     typer.echo(json.dumps(dataclasses.asdict(result), indent=1) if as_json else str(result))
 
 
@@ -76,10 +79,32 @@ def throughput(
 
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, build in standard_workloads(Path(folder)).items():
-            if only in name:
-                found[name] = measure(build(), rounds=rounds)
-                if not as_json:
-                    typer.echo(f"{name}: {found[name]}")
+        workloads = standard_workloads(Path(folder))
+        chosen = [name for name in workloads if only in name]
+        if not chosen:
+            names = ", ".join(map(repr, workloads))
+            raise ConfigError(f"--only {only!r} is in no workload's name; give a part of one of: {names}")
+        for name in chosen:
+            found[name] = measure(workloads[name](), rounds=rounds)
+            if not as_json:
+                typer.echo(f"{name}: {found[name]}")
     if as_json:
         typer.echo(json.dumps({name: dataclasses.asdict(result) for name, result in found.items()}, indent=1))
+
+
+def _refuse_given(context: typer.Context, subcommand: str) -> None:
+    """Refuses an option before a subcommand, which would not see it."""
+    group: Any = context.command
+    taken = {name for option in group.get_command(context, subcommand).params for name in option.opts}
+    for option in group.params:
+        source = context.get_parameter_source(option.name)
+        if source is None or source.name != "COMMANDLINE":
+            continue
+        name = option.opts[0]
+        given = name if option.is_flag else f"{name} {context.params[option.name]}"
+        what_to_do = (
+            f"put it behind: scr-lens bench {subcommand} {given}"
+            if name in taken
+            else f"leave it out, or give it with --random-weights NAME instead of {subcommand!r}"
+        )
+        raise ConfigError(f"{given} stands before {subcommand!r}, which would not see it; {what_to_do}")

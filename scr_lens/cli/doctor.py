@@ -33,8 +33,7 @@ def doctor(
 ) -> None:
     """Check a model: equality with eager transformers, attention rows, edits, grid, padding.
 
-    With --random-weights, a model of a published size is made and checked; --layers and --distinct-blocks fit
-    it to the memory at hand.
+    A model of a published size can be made with random weights and checked; options keep it small.
 
     Leaves with status 1 if a check fails, with 2 if the model cannot be loaded.
     """

@@ -32,7 +32,10 @@ def inspect(
     ] = "scr",
     lambda_: Annotated[float, typer.Option("--lambda", help="Strength; 1 changes nothing.")] = 1.10,
     sources: Annotated[
-        int | None, typer.Option(help="Number K of source patches; by default 32 of 576.")
+        int | None,
+        typer.Option(
+            help="Number K of source patches; by default 32 on 256, 576 and 1024 cells, else 32 per 576."
+        ),
     ] = None,
     topology: Annotated[str, typer.Option(help="Neighborhood: 8, 4, radius-2 or scrambled.")] = "8",
     scr_layers: Annotated[str | None, typer.Option(help="Blocks to act at, such as 0-11.")] = None,
@@ -77,6 +80,7 @@ def inspect(
             layers=LayerRange.parse(diagnostic_layers) if diagnostic_layers else None
         ),
     )
+    _require_method(method)
     sample = Sample(read_image(image)[0], question=prompt, prompt=raw_prompt, image_id=image.name)
     lens = load(model, dtype=dtype, device=device, device_map=device_map)
     shown = layer_list(show_layers, lens.n_layers)
@@ -89,6 +93,19 @@ def inspect(
     else:
         typer.echo(summary(inspection))
         typer.echo("written: " + ", ".join(str(file) for file in files))
+
+
+def _require_method(method: str) -> None:
+    """Refuse a method that an inspection cannot show before a large model is loaded for it."""
+    from scr_lens.decoding.registry import DECODERS
+    from scr_lens.interventions import METHODS, find_method
+
+    if method in DECODERS and method not in METHODS:
+        raise ConfigError(
+            f"--method {method}: an inspection shows what an intervention does to one pass; use {method} in "
+            "`scr-lens run`, `scr-lens compare` or `scr_lens.decode`"
+        )
+    find_method(method)
 
 
 def _write_html(file: Path, lens: Lens, inspection: Inspection, estimators: list[str]) -> Path:
@@ -113,7 +130,7 @@ def layer_list(text: str | None, n_layers: int) -> list[int] | None:
         return None
     entries = [entry.strip() for entry in text.split(",")]
     for entry in entries:
-        if not entry.isdigit() or int(entry) >= n_layers:
+        if not entry.isdecimal() or int(entry) >= n_layers:
             raise ConfigError(
                 f"--show-layers {text!r}: {entry!r} is not a block of this model; give numbers from 0 to "
                 f"{n_layers - 1} separated by commas"

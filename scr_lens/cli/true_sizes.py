@@ -69,7 +69,9 @@ def true_sizes_page(docs: Path) -> str:
 
 
 def _checks_table(results: Sequence[Mapping[str, Any]]) -> str:
-    names = [check["name"] for check in results[0]["checks"]] if results else []
+    if not results:
+        return "None stored.\n"
+    names = [check["name"] for check in results[0]["checks"]]
     header = ["check", *(found["model_id"].partition(",")[0] for found in results)]
     rows = [
         ["blocks", *(str(found["n_layers"]) for found in results)],

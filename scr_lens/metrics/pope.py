@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,7 +147,8 @@ def score_files(
 
     Raises:
         DataError: If a file is unusable, the files differ in length, or an answer repeats another question
-            than the one in its place.
+            than the one in its place. By `question_id`, too, where both files have it; ids that are all
+            greater or smaller by one number are another numbering of the same order.
 
     Source: https://github.com/AoiDragon/POPE (evaluate.py), which silently truncates to the shorter file.
     """
@@ -159,6 +160,7 @@ def score_files(
         )
     for question, answer in zip(questions, answers, strict=True):
         _check_same_question(question, answer)
+    _check_same_numbers(questions, answers)
     labels = [question.choice("label", _LABELS) for question in questions]
     return score_answers(labels, [answer.text("answer", "text") for answer in answers], rule)
 
@@ -172,6 +174,30 @@ def _check_same_question(question: Record, answer: Record) -> None:
                 f"{answer.place}: answers {repeated.splitlines()[0]!r} but {question.place} asks {asked!r}; "
                 "give the question file of this split, in the order in which it was asked"
             )
+
+
+def _check_same_numbers(questions: Sequence[Record], answers: Sequence[Record]) -> None:
+    """Refuse ids that say another order; a file numbered on from another one is in order all the same."""
+    shift: int | None = None
+    for question, answer in zip(questions, answers, strict=True):
+        asked, answered = question.fields.get("question_id"), answer.fields.get("question_id")
+        if asked is None or answered is None:
+            continue
+        step = _difference(answered, asked)
+        if step is None or shift not in (None, step):
+            raise DataError(
+                f"{answer.place}: question_id is {answered!r} but {question.place} has {asked!r}; bring the "
+                "answers into the order of the questions, or drop the ids where only the numbering differs"
+            )
+        shift = step
+
+
+def _difference(answered: object, asked: object) -> int | None:
+    """By how much two ids differ; None for other ids that are no whole numbers."""
+    texts = str(answered), str(asked)
+    if texts[0] == texts[1]:
+        return 0
+    return int(texts[0]) - int(texts[1]) if all(text.isdecimal() for text in texts) else None
 
 
 def _from_counts(*, tp: int, fp: int, tn: int, fn: int, n_present: int, n_absent: int) -> PopeMetrics:

@@ -32,4 +32,4 @@ def read_task(settings: Mapping[str, Any]) -> Task:
     name, fields = settings["name"], {key: value for key, value in settings.items() if key != "name"}
     if name not in TASKS:
         raise ConfigError(unknown_name("benchmark", name, TASKS))
-    return from_dict(TASKS[name], fields)
+    return from_dict(TASKS[name], fields, f"{name} benchmark setting")

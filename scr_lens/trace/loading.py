@@ -12,6 +12,7 @@ from transformers import AutoModelForImageTextToText, PreTrainedConfig
 from scr_lens.errors import ConfigError, DataError, unknown_name
 from scr_lens.families import family_for
 from scr_lens.trace.attention import ATTN_IMPLEMENTATION, register
+from scr_lens.trace.device import find_device
 from scr_lens.trace.digests import folder_digest
 from scr_lens.trace.hub import cached_commit, reach_hub
 from scr_lens.trace.model import Lens, wrap
@@ -46,8 +47,8 @@ def load(
         The lens.
 
     Raises:
-        ConfigError: If dtype is unknown, both device and device_map are given, or a device map
-            cannot be used.
+        ConfigError: If dtype or device is unknown, the device is not there, both device and device_map are
+            given, or a device map cannot be used.
         DataError: If there is no such checkpoint, its weights are not safetensors, or the hub cannot be
             reached (known within seconds) and it is not in the local cache.
         ContractError: If the checkpoint's family is not supported.
@@ -57,6 +58,7 @@ def load(
     if device is not None and device_map is not None:
         raise ConfigError(f"device={device!r} and device_map={device_map!r} exclude each other; give one")
     placement = _placement(device_map, offload_folder)
+    place = find_device(device)
     source, where = _locate(path_or_name, revision)
     if "revision" in where:
         where |= reach_hub(source, where["revision"])
@@ -77,7 +79,7 @@ def load(
     )
     _require_complete(source, report["missing_keys"])
     if device_map is None:
-        model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        model = model.to(place)
     processor = _from_pretrained(family.processor_class, source, **where)
     version = where.get("revision") or folder_digest(Path(source))
     return wrap(model, processor, model_id=str(path_or_name), revision=version)

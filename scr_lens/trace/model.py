@@ -20,7 +20,7 @@ from scr_lens.layout import build_layout
 from scr_lens.trace.attention import ATTN_IMPLEMENTATION, RowRequest, RowTap, attach_tap, register
 from scr_lens.trace.digests import processor_digest
 from scr_lens.trace.editing import apply
-from scr_lens.trace.image_once import each_image_once
+from scr_lens.trace.encoding import encode
 from scr_lens.trace.sample import Batch, Sample
 
 SPELLINGS = {"yes": ("yes", "Yes", "YES"), "no": ("no", "No", "NO")}
@@ -157,8 +157,8 @@ class Lens:
             The batch on the CPU; every row gives what the sample gives alone.
 
         Raises:
-            DataError: If there are no samples, a prompt is malformed, or a row is longer than the model
-                allows.
+            DataError: If there are no samples, a prompt is malformed, the processor refuses a picture, or a
+                row is longer than the model allows.
             LayoutError: If image tokens and grid disagree, or no text follows an image.
         """
         group = (samples,) if isinstance(samples, Sample) else tuple(samples)
@@ -169,9 +169,7 @@ class Lens:
             sample.rendered(placeholder, self.family.prompt(self.processor, sample.question or ""))
             for sample in group
         )
-        encoding = self._as_model_type(
-            self.family.encode(each_image_once(self.processor), [sample.image for sample in group], prompts)
-        )
+        encoding = self._as_model_type(encode(self.family, self.processor, group, prompts))
         self._check_length(encoding["input_ids"].shape[1])
         tail = self.family.template_tail(self.processor, self.config)
         layouts = tuple(

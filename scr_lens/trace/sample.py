@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scr_lens.errors import DataError
 from scr_lens.layout import TokenLayout
+from scr_lens.rgb import upright_rgb
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +19,7 @@ class Sample:
     """An image with a question about it, or with a whole prompt.
 
     Args:
-        image: A PIL image of any mode; kept as RGB.
+        image: A PIL image, of any mode but 32-bit numbers; kept as RGB, upright as its EXIF orientation says.
         question: Text put into the family's prompt template.
         prompt: A complete prompt instead, with the image placeholder exactly once.
         image_id: Name of the image in results; free text.
@@ -120,6 +121,6 @@ def _rgb(image: object) -> Image.Image:
     if min(image.size) < 1:
         raise DataError(f"image has size {image.size}; give an image with at least one pixel")
     try:
-        return image if image.mode == "RGB" and not hasattr(image, "fp") else image.convert("RGB")
+        return upright_rgb(image)
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"image cannot be decoded ({error}); check that the file is complete") from error

@@ -222,6 +222,16 @@ def test_from_dict_refuses_unknown_input(mapping: dict[str, Any], message: str) 
         from_dict(ScrConfig, mapping)
 
 
+def test_a_message_calls_a_key_what_its_reader_knows_it_as() -> None:
+    names = "layers, queries, head_share, diagnose_per, image_prompt"
+    with pytest.raises(ConfigError) as caught:
+        from_dict(DiagnosticConfig, {"query": "last"}, kind="setting of the map")
+    found = str(caught.value)
+    assert found == f"unknown setting of the map 'query'; did you mean 'queries'? use one of: {names}"
+    known = {"queries": "last"}
+    assert from_dict(DiagnosticConfig, known, kind="x") == from_dict(DiagnosticConfig, known)
+
+
 def test_digest_is_the_hash_of_sorted_compact_json() -> None:
     text = '{"diagnose_per":"question","head_share":1.0,"image_prompt":"Hi","layers":"1-2","queries":"last"}'
     config = DiagnosticConfig(queries="last", layers=LayerRange(1, 2), image_prompt="Hi", head_share=1)

@@ -110,7 +110,7 @@ def test_a_failing_model_stops_the_others_and_is_named(models, tmp_path):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_model_that_does_not_exist_is_named_before_any_work(models, tmp_path, jobs):
     order = order_in(tmp_path)
-    with pytest.raises(DataError, match=r"^no checkpoint folder at 'absent'"):
+    with pytest.raises(DataError, match=r"^unknown organism 'absent'"):
         next(iter(report_models((models[0], "absent"), order, jobs=jobs)))
     assert list(tmp_path.iterdir()) == []
 

@@ -89,7 +89,7 @@ def test_identity_is_what_decides_rows():
     ("old", "new", "message"),
     [
         ("batch_size", "batchsize", "unknown run setting 'batchsize'; did you mean 'batch_size'?"),
-        ("n_images", "nimages", "unknown PopeWorld key 'nimages'; did you mean 'n_images'?"),
+        ("n_images", "nimages", "unknown pope-world benchmark setting 'nimages'; did you mean 'n_images'?"),
         ("lambda", "lamda", "unknown condition setting 'lamda'; did you mean 'lambda'?"),
         ('"pope-world"', '"pope-wold"', "unknown benchmark 'pope-wold'; did you mean 'pope-world'?"),
         ('name = "pope-world"', "", "give a table with name = one of: pope-world, pope, captions-world"),

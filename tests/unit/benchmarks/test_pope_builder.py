@@ -180,6 +180,17 @@ def test_no_absent_object_left() -> None:
         build_split(truth([("a", "b", "c"), ("a", "b", "d")]), split="random", seed=0)
 
 
+def test_both_remedies_for_no_absent_object_left_help() -> None:
+    lists = [("a", "b", "c"), ("a", "b", "d")]
+    with pytest.raises(DataError) as caught:
+        build_split(truth(lists), split="adversarial", seed=0)
+    remedy = "; give more images (n_images in a config), or ask fewer questions per image"
+    assert str(caught.value).endswith(remedy)
+    more = [*lists, ("e", "f", "g"), ("h", "i", "j")]
+    assert len(build_split(truth(more), split="adversarial", seed=0)) == 6 * len(more)
+    assert len(build_split(truth(lists), split="adversarial", seed=0, n_per_image=1)) == 2 * len(lists)
+
+
 def test_unknown_split() -> None:
     with pytest.raises(ConfigError, match="unknown POPE split 'adverserial'; did you mean 'adversarial'"):
         build_split(truth([("a", "b", "c")]), split="adverserial", seed=0)

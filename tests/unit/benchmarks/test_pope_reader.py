@@ -70,6 +70,16 @@ def test_split_that_the_name_does_not_tell(tmp_path: Path) -> None:
             read_questions(save(tmp_path, GOOD, name=name))
 
 
+def test_both_remedies_for_a_name_without_a_split_help(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read_questions(save(tmp_path, GOOD, name="questions.json"))
+    remedy = "; name the file with the split in it, such as 'my_adversarial.json', or pass split=, such as "
+    before, _, after = str(caught.value).partition(remedy)
+    assert before == "cannot tell the split from the file name 'questions.json'" and after == "'random'"
+    assert read_questions(save(tmp_path, GOOD, name="my_adversarial.json"))[0].split == "adversarial"
+    assert read_questions(tmp_path / "questions.json", split="random")[0].split == "random"
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [

@@ -132,3 +132,28 @@ def test_an_unknown_organism_is_refused(run, tmp_path):
 def test_organisms_are_listed(run):
     status, out, _ = run("organism", "list")
     assert status == 0 and "llava-small" in out
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (
+            "vcd",
+            "--method vcd: an inspection shows what an intervention does to one pass; use vcd in `scr-lens",
+        ),
+        ("one-pass-scr", "--method one-pass-scr: an inspection shows"),
+        ("src", "unknown method 'src'; did you mean 'scr'?"),
+    ],
+)
+def test_what_no_inspection_shows_is_refused_before_a_model_is_loaded(
+    run, picture, tmp_path, method, message, monkeypatch
+):
+    monkeypatch.setattr("scr_lens.models.load", lambda *_, **__: pytest.fail("loaded"))
+    arguments = inspect_arguments(picture, "llava-small", tmp_path / "out")
+    status, _, err = run(*arguments, "--method", method)
+    assert status == 2 and err.startswith(f"error: {message}")
+
+
+def test_a_superscript_is_no_block(run, picture, checkpoint, tmp_path):
+    status, _, err = run(*inspect_arguments(picture, checkpoint, tmp_path), "--show-layers", "1,\u00b2")
+    assert status == 2 and "'\u00b2' is not a block of this model" in err

@@ -102,6 +102,6 @@ def test_all_prints_the_reports_in_order_and_then_the_index(tmp_path, monkeypatc
 def test_an_unknown_model_is_named_before_anything_is_begun(tmp_path):
     folders = [f"--{name}={tmp_path / name}" for name in ("out", "runs", "world")]
     arguments = ["report", "--all", "--model", "llava-small", "--model", "llava-smal", *folders]
-    with pytest.raises(DataError, match=r"^no checkpoint folder at 'llava-smal'; [^\n]*$"):
+    with pytest.raises(DataError, match=r"^unknown organism 'llava-smal'; did you mean 'llava-small'[^\n]*$"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert list(tmp_path.iterdir()) == []

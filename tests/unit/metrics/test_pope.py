@@ -148,6 +148,48 @@ class TestFiles:
         with pytest.raises(DataError, match=r"a\.jsonl:2: answers 'Is there a cat .*q\.json:2 asks"):
             score_files(asked, write_lines(tmp_path / "a.jsonl", records))
 
+    def test_answers_in_another_order_are_refused_by_their_ids(self, tmp_path: Path) -> None:
+        labels = ["yes", "no", "no"]
+        records = [{**q, "label": label} for q, label in zip(questions(3), labels, strict=True)]
+        asked = write_lines(tmp_path / "q.json", records)
+        # Ids as text, so that the same ids also show that 1 and "1" are one id. Right answers, all of them.
+        told = [{"question_id": str(i), "answer": label} for i, label in enumerate(labels, 1)]
+        ordered = write_lines(tmp_path / "ordered.jsonl", told)
+        assert score_files(asked, ordered).accuracy == 1.0
+        swapped = write_lines(tmp_path / "a.jsonl", [told[0], told[2], told[1]])
+        with pytest.raises(DataError) as caught:
+            score_files(asked, swapped)
+        message = str(caught.value)
+        assert message.startswith(f"{tmp_path}/a.jsonl:2: question_id is '3' but {tmp_path}/q.json:2 has 2; ")
+        assert "bring the answers into the order of the questions" in message and "\n" not in message
+        # Both remedies of the message.
+        by_id = sorted(map(json.loads, swapped.read_text().splitlines()), key=lambda a: int(a["question_id"]))
+        assert score_files(asked, write_lines(tmp_path / "sorted.jsonl", by_id)).accuracy == 1.0
+        bare = [{"answer": record["answer"]} for record in told]
+        assert score_files(asked, write_lines(tmp_path / "bare.jsonl", bare)).accuracy == 1.0
+
+    def test_answers_numbered_on_from_another_file_are_in_order(self, tmp_path: Path) -> None:
+        asked = write_lines(tmp_path / "q.json", questions(3))
+        for first in (0, 3001):
+            told = [{"question_id": first + i, "answer": "Yes"} for i in range(3)]
+            assert score_files(asked, write_lines(tmp_path / "a.jsonl", told)).tp == 3
+        for ids in ([3001, 3003, 3002], ["x", "y", "z"], [1, 2, 4]):
+            told = [{"question_id": i, "answer": "Yes"} for i in ids]
+            with pytest.raises(
+                DataError, match=r"a\.jsonl:[123]: question_id is .* has [123]; bring the answers"
+            ):
+                score_files(asked, write_lines(tmp_path / "a.jsonl", told))
+
+    @pytest.mark.parametrize("given_", [{}, {"question_id": None}])
+    def test_a_record_without_an_id_goes_by_its_place(
+        self, tmp_path: Path, given_: dict[str, object]
+    ) -> None:
+        with_id, without = questions(1)[0], {k: v for k, v in questions(1)[0].items() if k != "question_id"}
+        for question, answer in ((with_id, given_), (without | given_, {"question_id": 7})):
+            asked = write_lines(tmp_path / "q.json", [question])
+            told = write_lines(tmp_path / "a.jsonl", [{**answer, "answer": "Yes"}])
+            assert score_files(asked, told).tp == 1
+
     def test_old_typo_in_either_file_is_the_same_question(self, tmp_path: Path) -> None:
         one = {"question_id": 1, "image": "a", "text": "Is there an owl in the imange?", "label": "no"}
         asked = write_lines(tmp_path / "q.json", [one])

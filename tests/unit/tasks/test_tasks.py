@@ -15,7 +15,7 @@ from scr_lens.organisms.canvas import SQUARE, Canvas
 from scr_lens.organisms.export import export_world
 from scr_lens.organisms.recipe import SHAPES
 from scr_lens.serialization import to_dict
-from scr_lens.tasks import Captions, CaptionsWorld, Pope, PopeWorld, for_model, read_task
+from scr_lens.tasks import TASKS, Captions, CaptionsWorld, Pope, PopeWorld, for_model, read_task
 from scr_lens.world_benchmark import world_pope
 
 
@@ -187,6 +187,36 @@ def test_settings_are_checked(settings, message):
     with pytest.raises(ConfigError) as caught:
         read_task(settings)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("pope-world", "split, n_images, asked_images, negatives, labels, canvases, folder"),
+        ("pope", "files, images, suffix, n_images"),
+    ],
+)
+def test_an_unknown_setting_is_told_in_the_words_of_a_config(name, known):
+    with pytest.raises(ConfigError) as caught:
+        read_task({"name": name, "n_per_image": 3})
+    hint = "did you mean 'n_images'? "
+    assert str(caught.value) == (f"unknown {name} benchmark setting 'n_per_image'; {hint}use one of: {known}")
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_an_unknown_setting_is_answered_with_those_that_exist(name):
+    with pytest.raises(ConfigError) as caught:
+        read_task({"name": name, "zzz": 3})
+    before, _, known = str(caught.value).partition("use one of: ")
+    assert set(known.split(", ")) == set(TASKS[name].__annotations__) - {"name", "places"}
+    assert before == f"unknown {name} benchmark setting 'zzz'; "
+
+
+def test_a_world_too_small_for_its_questions_is_told_what_its_config_can_change(tmp_path):
+    task = PopeWorld(n_images=2, negatives=("adversarial",), folder=str(tmp_path))
+    with pytest.raises(DataError, match=r"give more images \(n_images in a config\)"):
+        task.questions(0)
+    assert len(replace(task, n_images=20).questions(0)) == 120
 
 
 def test_a_text_has_a_length():
