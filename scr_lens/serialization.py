@@ -49,10 +49,17 @@ def from_dict(cls: type[C], mapping: Mapping[str, Any], kind: str | None = None)
         if key not in names:
             raise ConfigError(unknown_name(kind or f"{cls.__name__} key", key, names))
     values = {names[key]: _read(hints[names[key]], value) for key, value in mapping.items()}
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise ConfigError(f"{cls.__name__} lacks a value ({error}); give every required key") from error
+    missing = [key for key, name in names.items() if name not in values and name in _required(cls)]
+    if missing:
+        listed = ", ".join(map(repr, missing))
+        raise ConfigError(f"missing {kind or f'{cls.__name__} key'}: {listed}; give a value for each")
+    return cls(**values)
+
+
+def _required(cls: type) -> set[str]:
+    """Names of the fields that have no default."""
+    none = dataclasses.MISSING
+    return {f.name for f in dataclasses.fields(cls) if f.default is none and f.default_factory is none}
 
 
 def digest(config: Any) -> str:

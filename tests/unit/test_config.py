@@ -202,8 +202,10 @@ def test_from_dict_reads_a_layer_range_table_and_tuples() -> None:
     sweep = Sweep(lambdas=(1.0, 1.1), configs=(ScrConfig(seed=3),))
     assert to_dict(sweep)["lambdas"] == [1.0, 1.1]
     assert from_dict(Sweep, to_dict(sweep)) == sweep
-    with pytest.raises(ConfigError, match=r"Sweep lacks a value .*lambdas"):
-        from_dict(Sweep, {})
+    with pytest.raises(ConfigError, match=r"^missing Sweep key: 'lambdas'; give a value for each$"):
+        from_dict(Sweep, {"configs": []})
+    with pytest.raises(ConfigError, match=r"^missing setting of the sweep: 'lambdas'"):
+        from_dict(Sweep, {}, kind="setting of the sweep")
     assert from_dict(ScrConfig, {"layers": {"first": 1, "last": 2}}).layers == LayerRange(1, 2)
 
 

@@ -222,3 +222,8 @@ def test_a_world_too_small_for_its_questions_is_told_what_its_config_can_change(
 def test_a_text_has_a_length():
     with pytest.raises(ConfigError, match="max_new_tokens is 0; give at least 1"):
         WrittenAnswers(0)
+
+
+def test_what_a_benchmark_needs_is_named():
+    with pytest.raises(ConfigError, match=r"^missing pope benchmark setting: 'files', 'images'; give"):
+        read_task({"name": "pope"})
