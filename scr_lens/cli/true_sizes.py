@@ -35,8 +35,8 @@ _COSTS = """\
 One picture of 640 x 480 with one question. The tower runs once per picture; the other passes begin at its
 features. Ratios are to the plain pass of the same round: median and quartiles. A capture takes the norms of
 every block and the attention of the diagnostic blocks, a diagnosis ends after the last diagnostic block, SCR
-is one pass with the intervention, its plan being known. Seconds are of a machine that also did other work, so
-compare ratios.
+is one pass with the intervention, its plan being known. Times are of few rounds on a machine that also did
+other work: ratios are known to some ten percent at best, and a capture or SCR below 1 is most likely noise.
 
 """
 
@@ -95,7 +95,7 @@ def _verdict(found: Mapping[str, Any], name: str) -> str:
 
 def _costs_table(results: Sequence[Mapping[str, Any]]) -> str:
     header = ["model", "blocks", "parameters", "in memory", "type, device", "image tokens", "prompt"]
-    header += ["peak memory", "tower", "plain pass", "capture", "diagnosis", "SCR"]
+    header += ["peak memory", "rounds", "tower", "plain pass", "capture", "diagnosis", "SCR"]
     rows = [
         [
             found["name"],
@@ -106,6 +106,7 @@ def _costs_table(results: Sequence[Mapping[str, Any]]) -> str:
             f"{found['image_tokens']} ({found['grid'][0]} x {found['grid'][1]})",
             str(found["seq_len"]),
             f"{found['peak_gib']:.1f} GiB",
+            str(found["rounds"]),
             f"{found['features_s']:.1f} s",
             f"{found['plain_s']:.1f} s",
             *(_ratio(found["ratios"][name]) for name in ("capture", "diagnose", "scr")),

@@ -85,7 +85,7 @@ class Subject:
 
     @cached_property
     def single(self) -> Batch:
-        """The first sample alone, from image features, so that the tower runs once for all checks."""
+        """The first sample alone, from image features, which all checks share."""
         return encode_images(self.lens, self.pixels)
 
     @cached_property

@@ -86,7 +86,11 @@ def test_generation_reads_the_features_it_is_given(twins: Twins) -> None:
     pair = [Sample(noise_image(seed, *twins.sizes[1]), question=text) for seed in (1, 2)]
     batch = encode_images(lens, lens.prepare(pair))
     swapped = replace(batch, encoding=lens.prepare(pair[::-1]).encoding)  # its pixels must not be read
-    assert generate(lens, swapped, max_new_tokens=6) == generate(lens, batch, max_new_tokens=6)
+    written = generate(lens, batch, max_new_tokens=6)
+    assert generate(lens, swapped, max_new_tokens=6) == written
+    turned = [-vectors for vectors in batch.forward_inputs["mm_encoder_outputs"]["image"].pooler_output]
+    inputs = lens.family.with_image_features(batch.forward_inputs, turned)
+    assert generate(lens, replace(batch, forward_inputs=inputs), max_new_tokens=6) != written
 
 
 def test_a_picture_is_encoded_once_however_many_questions_it_has(lens: Lens) -> None:

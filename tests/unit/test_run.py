@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 import torch
 from asked import asked_alone, make_questions, make_requests
+from families import family_twins
+from tiny import noise_image
 
 from scr_lens import answering
 from scr_lens import run as run_module
@@ -158,6 +160,17 @@ def test_a_broken_image_is_recorded_and_the_run_goes_on(lens, questions, tmp_pat
     assert frame.status.value_counts().to_dict() == {"ok": 8, "failed": 4}
     assert set(frame[frame.status == "failed"].image_id) == {"image1.png"}
     assert summary.done == 8 and summary.stored_before == 0
+
+
+def test_a_picture_that_the_processor_refuses_fails_alone(questions, tmp_path):
+    noise_image(0, 900, 3).save(questions[2].image)  # Qwen2-VL takes sides that differ at most 200 times
+    lens = family_twins("qwen2_vl").lens
+    with RunStore.create(tmp_path / "run") as store:
+        summary = run_questions(lens, questions, CONDITIONS[:1], store, benchmark="b")
+    assert list(summary.failed) == ["image1.png"] and "aspect ratio" in summary.failed["image1.png"]
+    frame = read_run(tmp_path / "run")
+    assert set(frame[frame.status == "failed"].image_id) == {"image1.png"}
+    assert frame.status.value_counts().to_dict() == {"ok": 4, "failed": 2}
 
 
 def test_out_of_memory_halves_the_batch(lens, questions, tmp_path, monkeypatch):
