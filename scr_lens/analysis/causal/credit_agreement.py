@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from scr_lens.analysis.causal.means import clustered_mean
 from scr_lens.analysis.causal.rules import CAUSAL_RULES, conclude_causal
@@ -56,7 +57,7 @@ def credit_agreement(frame: pd.DataFrame, *, estimators: Sequence[str], top_k: i
 
     Args:
         frame: One row per question and layer: image_id, layer, "ablation" and one column per estimator, each
-            holding a map over patches.
+            holding a map over patches. Rows may have grids of different size, an estimator has its row's.
         estimators: Columns to compare.
         top_k: Size of the sets whose overlap is counted.
 
@@ -64,22 +65,22 @@ def credit_agreement(frame: pd.DataFrame, *, estimators: Sequence[str], top_k: i
         Correlations over patches, averaged over samples on Fisher's scale, with image-clustered intervals.
 
     Raises:
-        DataError: If a column is missing, maps differ in size, or a layer has no defined correlation.
+        DataError: If a column is missing, a row's maps differ in size, or a layer has no defined correlation.
     """
     require_columns(frame, ["image_id", "question", "layer", TRUTH, *estimators])
     rows, scores = [], []
     for layer, part in frame.sort_values(["image_id", "question"]).groupby("layer"):
         images = part["image_id"].tolist()
-        truth = stack_column(part, TRUTH)
-        if not 0 < top_k <= truth.shape[1]:
-            raise DataError(f"top_k={top_k}: expected 1 to {truth.shape[1]}, the number of patches")
+        sizes = part[TRUTH].map(len).to_numpy()
+        if not 0 < top_k <= sizes.min():
+            raise DataError(f"top_k={top_k}: expected 1 to {sizes.min()}, the number of patches")
+        chance = float(sum(Fraction(top_k, int(size)) for size in sizes) / len(sizes))
         for name in estimators:
-            guess = stack_column(part, name)
-            for kind, values in _agreements(truth, guess, name, top_k).items():
+            for kind, values in _agreements_by_size(part, sizes, name, top_k).items():
                 rows.append(
                     {"estimator": name, "layer": layer, "kind": kind} | _summary(kind, values, images)
                 )
-                rows[-1]["chance"] = top_k / truth.shape[1] if kind == "overlap" else 0.0
+                rows[-1]["chance"] = chance if kind == "overlap" else 0.0
                 if kind == "spearman":
                     scores.append(_score_frame(part, str(name), values))
     table, z = pd.DataFrame(rows), pd.concat(scores, ignore_index=True)
@@ -105,6 +106,21 @@ def top_overlap(
     """
     top = [np.argsort(-values, axis=-1, kind="stable")[:, :k] for values in (truth, guess)]
     return np.array([len(np.intersect1d(a, b)) / k for a, b in zip(*top, strict=True)])
+
+
+def _agreements_by_size(
+    part: pd.DataFrame, sizes: Int[np.ndarray, "sample"], name: str, k: int
+) -> dict[str, np.ndarray]:
+    """Agreements of every row in its place; maps of one size, as pictures of one aspect have, go together."""
+    found: dict[str, np.ndarray] = {}
+    for size in np.unique(sizes):
+        group = part[sizes == size]
+        truth, guess = stack_column(group, TRUTH), stack_column(group, name)
+        if truth.shape != guess.shape:
+            raise DataError(f"{TRUTH!r} has {truth.shape[1]} patches where {name!r} has {guess.shape[1]}")
+        for kind, values in _agreements(truth, guess, name, k).items():
+            found.setdefault(kind, np.full(len(part), np.nan))[sizes == size] = values
+    return found
 
 
 def _agreements(truth: np.ndarray, guess: np.ndarray, name: str, k: int) -> dict[str, np.ndarray]:
@@ -181,6 +197,6 @@ def _contrasts(z: pd.DataFrame, best: Mapping[int, str]) -> pd.DataFrame:
 def _effect(frame: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for layer, part in frame.groupby("layer"):
-        peak = np.abs(stack_column(part, TRUTH)).max(axis=1)
+        peak = part[TRUTH].map(lambda values: np.abs(values).max()).to_numpy(dtype=np.float64)
         rows.append({"layer": layer} | clustered_mean(peak, part["image_id"].tolist()).to_row())
     return pd.DataFrame(rows).drop(columns="p_value")

@@ -92,3 +92,28 @@ def test_ties_go_to_the_lower_patch():
 def test_impossible_top_k(top_k):
     with pytest.raises(DataError, match="expected 1 to 36, the number of patches"):
         credit_agreement(records(n_images=2), estimators=("good",), top_k=top_k)
+
+
+def test_rows_of_different_grids_are_compared_row_by_row():
+    small, large = records(n_images=3, n_patches=20, seed=1), records(n_images=4, n_patches=36, seed=2)
+    large["image_id"] = "j" + large["image_id"]
+    frame = pd.concat([small, large], ignore_index=True).sample(frac=1, random_state=0)
+    found = credit_agreement(frame, estimators=("good",), top_k=4)
+    at = found.table[found.table["layer"] == 3].set_index("kind")
+    part = frame[frame["layer"] == 3]
+    sizes = [(np.abs(row["ablation"]), np.abs(row["good"])) for _, row in part.iterrows()]
+    z = [np.arctanh(stats.spearmanr(size, guess).statistic) for size, guess in sizes]
+    assert at.loc["spearman", "estimate"] == pytest.approx(np.tanh(np.mean(z)))
+    assert at.loc["overlap", "chance"] == pytest.approx((3 * 4 / 20 + 4 * 4 / 36) / 7)
+    peaks = [size.max() for size, _ in sizes]
+    effect = found.effect.set_index("layer")
+    assert effect.loc[3, "estimate"] == pytest.approx(np.mean(peaks))
+    with pytest.raises(DataError, match="expected 1 to 20, the number of patches"):
+        credit_agreement(frame, estimators=("good",), top_k=21)
+
+
+def test_an_estimator_of_another_grid_is_refused():
+    frame = records(n_images=3)
+    frame["good"] = [values[:-1] for values in frame["good"]]
+    with pytest.raises(DataError, match="'ablation' has 36 patches where 'good' has 35"):
+        credit_agreement(frame, estimators=("good",), top_k=4)
